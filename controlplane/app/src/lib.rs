@@ -1,0 +1,1 @@
+//! The call bridge's decisions: pure, over traits.

@@ -1,0 +1,1 @@
+//! Desired state to the dataplane's rings, events back; reconciliation after a restart.

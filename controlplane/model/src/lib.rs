@@ -1,0 +1,1 @@
+//! Ids and objects of the control plane: pure.

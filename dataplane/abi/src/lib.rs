@@ -1,0 +1,48 @@
+//! Plain messages and session state shared by the two planes.
+//!
+//! The control plane and the dataplane are separate processes that are
+//! upgraded, and crash, separately. What they say to each other, and what must
+//! outlive either, is here as `repr(C)` data without padding or pointers:
+//!
+//! ```text
+//!   control plane                    arena (one memfd)                     worker
+//!       |-- Command --> command ring ----------------------------> apply ----|
+//!       |<-- Event ---- event ring   <-----------------------------------    |
+//!       |   reads       LegRecord::config  (double-buffered, checksummed) <--| writes
+//!       |   reads       LegRecord::srtp, path, stats (independent words)  <--| writes
+//! ```
+//!
+//! The worker is the only writer of records; the control plane asks through
+//! commands. Every enum crosses as an integer that the reader checks, because
+//! any byte may arrive.
+//!
+//! This crate refuses to map memory, to wake anybody or to decide anything:
+//! mapping and rings are `plenum-ring`'s work.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod address;
+mod codec;
+mod config;
+mod layout;
+mod message;
+mod record;
+mod stats;
+mod time;
+
+pub use address::SocketAddress;
+pub use codec::{AudioCodec, PayloadMap};
+pub use config::{ConferenceConfig, LegConfig, LegFlags, MasterKeys, NO_PAYLOAD_TYPE, SrtpSuite};
+pub use layout::{
+    ABI_VERSION, ARENA_MAGIC, ArenaHeader, COMMAND_RING_SLOTS, EVENT_RING_SLOTS, Layout,
+    MAX_CONFERENCES_PER_WORKER, MAX_LEGS_PER_WORKER, MAX_WORKERS, RingHeader, WorkerHeader,
+};
+pub use message::{
+    Command, CommandKind, Event, EventKind, RejectReason, SendDtmf, SetConference, SetLeg, SlotRef,
+};
+pub use record::{
+    ConferenceRecord, DoubleBuffered, LegRecord, PathState, RX_STREAMS, ReceiveStream, SlotState,
+    TransmitState,
+};
+pub use stats::{LATENESS_BUCKETS_US, LegStats, WorkerStats};
+pub use time::Nanos;

@@ -1,0 +1,1 @@
+//! The audio of one conference: who is heard, by whom, encoded once.

@@ -1,0 +1,1 @@
+//! Packet slots and their leases.

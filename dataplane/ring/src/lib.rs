@@ -1,0 +1,1 @@
+//! The shared mapping: session arena, single-producer rings, wake-ups.

@@ -1,0 +1,1 @@
+//! RTP, RTCP, jitter buffer, telephone events and address learning, sans-IO.

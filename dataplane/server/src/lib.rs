@@ -1,0 +1,1 @@
+//! The dataplane process: profile, pin, map, adopt, run.

@@ -1,0 +1,1 @@
+//! io_uring, registered buffers and sockets of one worker.

@@ -1,0 +1,1 @@
+//! One core's loop: the only owner of sockets and time.

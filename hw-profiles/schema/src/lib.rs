@@ -1,0 +1,1 @@
+//! Hardware profiles: what a platform has and what each core is for.

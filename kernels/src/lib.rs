@@ -1,0 +1,1 @@
+//! SIMD inner loops, each beside its scalar reference.

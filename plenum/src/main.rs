@@ -1,0 +1,3 @@
+//! The plenum binary: roles, supervision, doctor.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Holds the design's rules over the sources and the dependency graph.
