@@ -1,1 +1,3 @@
 //! SIMD inner loops, each beside its scalar reference.
+
+pub mod cpu;
