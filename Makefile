@@ -1,0 +1,31 @@
+# `make run` builds and starts a server; `make test` proves it. Both install
+# what is missing on a Debian 12 machine first.
+
+# Build products stay outside the checkout, so that a fresh clone builds quickly.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plenum/target
+
+.PHONY: run test build lint unit e2e bench install-build install-test
+
+run: build
+	@exec "$(CARGO_TARGET_DIR)/release/plenum" serve
+
+build: install-build
+	cargo build --release --locked -p plenum
+
+test: install-test
+	@scripts/test.sh
+
+lint: install-test
+	@scripts/test.sh lint
+
+unit: install-test
+	@scripts/test.sh unit
+
+e2e: install-test
+	@scripts/test.sh e2e
+
+install-build:
+	@scripts/install-missing.sh build
+
+install-test:
+	@scripts/install-missing.sh build test

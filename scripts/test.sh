@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# All checks, or those named: lint, unit, e2e. Prints what each step took.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+: "${CARGO_TARGET_DIR:=${XDG_CACHE_HOME:-$HOME/.cache}/plenum/target}"
+export CARGO_TARGET_DIR
+# A suite that waits for the network would hang, not fail.
+export CARGO_NET_RETRY=2
+# Real-time tests on small machines: a build's debug info is not worth its time.
+export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-1}
+
+step() {
+  local name=$1 started=$SECONDS
+  shift
+  echo "== $name"
+  "$@"
+  echo "== $name: $((SECONDS - started)) s"
+}
+
+# cargo-deny is built once, beside the build products. Its newest release that
+# Rust 1.95 builds is pinned, so that a run today and one next year agree.
+deny_version=0.20.2
+deny() {
+  local tools=$CARGO_TARGET_DIR/tools
+  if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $deny_version" ]; then
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+      cargo install --quiet --locked --root "$tools" --target-dir "$tools/target" \
+      --version "$deny_version" cargo-deny
+    rm -rf "$tools/target"
+  fi
+  "$tools/bin/cargo-deny" --locked --offline check --hide-inclusion-graph bans licenses sources
+}
+
+lint() {
+  step "format" cargo fmt --all --check
+  step "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+  step "licences and bans" deny
+}
+
+# One build serves all tests. What measures time runs by itself afterwards.
+unit() {
+  step "unit tests" cargo test --workspace --exclude plenum-e2e --locked --quiet
+}
+
+e2e() {
+  step "build the server" cargo build -p plenum --locked --quiet
+  step "end-to-end tests" env PLENUM_BIN="$CARGO_TARGET_DIR/debug/plenum" \
+    cargo test -p plenum-e2e --locked -- --test-threads=1
+}
+
+if [ $# -eq 0 ]; then
+  set -- lint unit e2e
+fi
+for part in "$@"; do
+  "$part"
+done
