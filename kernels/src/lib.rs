@@ -1,3 +1,5 @@
 //! SIMD inner loops, each beside its scalar reference.
 
+pub mod audio;
 pub mod cpu;
+mod levels;
