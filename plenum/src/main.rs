@@ -1,3 +1,28 @@
 //! The plenum binary: roles, supervision, doctor.
+//!
+//! ```text
+//!   plenum serve ──┬── plenum dataplane   packets
+//!                  └── plenum control     decisions
+//! ```
+//! Three processes of one program; the first argument tells which one it is.
+//! Only this crate sees both planes, and all that it does is to bring them
+//! together.
 
-fn main() {}
+mod channel;
+mod cli;
+mod config;
+mod control;
+mod dataplane;
+mod inherit;
+mod logging;
+mod plan;
+mod supervise;
+
+use std::process::ExitCode;
+
+/// A restart would only fail in the same way (EX_CONFIG of sysexits.h).
+const EXIT_HOPELESS: u8 = 78;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,108 @@
+//! The command line.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Sources};
+use crate::plan::Plan;
+use crate::{EXIT_HOPELESS, control, dataplane, logging, supervise};
+
+/// Plenum, a meeting server.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (the default); prints one JSON line once it takes calls.
+    Serve(Serve),
+    /// The process that handles packets; started by `serve`.
+    #[command(hide = true)]
+    Dataplane,
+    /// The process that handles SIP and REST; started by `serve`.
+    #[command(hide = true)]
+    Control,
+}
+
+#[derive(Args, Debug)]
+struct Serve {
+    #[command(flatten)]
+    sources: SourceOptions,
+    /// Print every setting with its value, meaning and origin, and end.
+    #[arg(long)]
+    print_config: bool,
+}
+
+#[derive(Args, Debug)]
+struct SourceOptions {
+    /// Settings file (TOML); also PLENUM_CONFIG.
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Folder for the database, the certificate and the first-run credentials.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl SourceOptions {
+    fn load(self) -> Result<Config, ExitCode> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let sources = Sources {
+            file: self.config,
+            data_dir: self.data,
+            variables,
+        };
+        Config::load(&sources).map_err(|error| fail(&error, EXIT_HOPELESS))
+    }
+}
+
+/// Says why on standard error; the log may not have begun.
+fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "plenum: {error}");
+    ExitCode::from(code)
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(options) => serve(options),
+        Command::Dataplane => match dataplane::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("dataplane: {error}"), 1),
+        },
+        Command::Control => match control::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("control: {error}"), 1),
+        },
+    }
+}
+
+fn serve(options: Serve) -> ExitCode {
+    let config = match options.sources.load() {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    if options.print_config {
+        let _ = io::stdout().write_all(config.to_toml().as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    logging::start(&config.settings, "serve");
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let plan = Plan::make(&config.settings);
+    match supervise::serve(&config, &plan) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, error.exit_code()),
+    }
+}

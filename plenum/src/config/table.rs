@@ -1,0 +1,143 @@
+//! Every setting of the server: its key, its kind, its default, its meaning.
+//!
+//! This table is the only place where a setting is declared. The struct, the
+//! file's keys, the environment variables, `--print-config` and the error
+//! messages all follow from it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use super::value::{Encryption, LogFormat, LogLevel, OptionalPath, Ports, Raw, Value, Whole};
+
+/// One row of the table.
+pub(crate) struct Entry {
+    /// Dotted key as in the file.
+    pub(crate) key: &'static str,
+    /// What it is for.
+    pub(crate) help: &'static str,
+    /// What it may hold.
+    pub(crate) allowed: fn() -> String,
+    /// Its present value as TOML.
+    pub(crate) show: fn(&Settings) -> String,
+    /// Sets it; `false` when the value is not allowed.
+    pub(crate) set: fn(&mut Settings, &Raw) -> bool,
+}
+
+impl Entry {
+    /// `sip.udp_port` is `PLENUM_SIP_UDP_PORT`.
+    pub(crate) fn variable(&self) -> String {
+        format!("PLENUM_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// Section and name; the section is empty at the top of the file.
+    pub(crate) fn split(&self) -> (&'static str, &'static str) {
+        self.key.split_once('.').unwrap_or(("", self.key))
+    }
+}
+
+macro_rules! settings {
+    ($(
+        $section:ident: $section_type:ident $prefix:literal {
+            $( $(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr; )+
+        }
+    )+) => {
+        $(
+            #[derive(Clone, Debug)]
+            pub(crate) struct $section_type { $( $(#[doc = $doc])+ pub(crate) $name: $type, )+ }
+        )+
+
+        /// The settings in force.
+        #[derive(Clone, Debug)]
+        pub(crate) struct Settings { $( pub(crate) $section: $section_type, )+ }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $( $section: $section_type { $( $name: $default, )+ }, )+ }
+            }
+        }
+
+        /// All rows, in the order in which they are printed.
+        pub(crate) static ENTRIES: &[Entry] = &[$($(
+            Entry {
+                key: concat!($prefix, stringify!($name)),
+                help: concat!($($doc),+),
+                allowed: <$type as Value>::allowed,
+                show: |settings| settings.$section.$name.to_toml(),
+                set: |settings, raw| match <$type as Value>::parse(raw) {
+                    Some(value) => {
+                        settings.$section.$name = value;
+                        true
+                    }
+                    None => false,
+                },
+            },
+        )+)+];
+    };
+}
+
+settings! {
+    general: General "" {
+        /// Folder for the database, the certificate and the first-run credentials.
+        data_dir: PathBuf = PathBuf::from("plenum-data");
+        /// Addresses on which everything listens; 0.0.0.0 and :: stand for all of the machine.
+        listen: Vec<IpAddr> = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        /// Hardware profile: "this-host" looks at the machine, anything else is the path of a TOML file.
+        profile: String = "this-host".to_owned();
+        /// Most call legs at a time; 0 takes the profile's figure.
+        legs_max: Whole<0, 100_000> = Whole::new(0);
+    }
+    sip: Sip "sip." {
+        /// SIP over UDP.
+        udp_port: u16 = 5060;
+        /// SIP over TCP.
+        tcp_port: u16 = 5060;
+        /// SIP over TLS.
+        tls_port: u16 = 5061;
+        /// Domains that are ours beside the listen addresses.
+        domains: Vec<String> = Vec::new();
+        /// Session timer that we ask for, seconds (RFC 4028).
+        session_expires_s: Whole<90, 86_400> = Whole::new(1_800);
+        /// Shortest session timer that we accept, seconds (RFC 4028).
+        session_min_s: Whole<90, 86_400> = Whole::new(90);
+        /// Seconds after which a caller that was turned away for want of room may try again.
+        retry_after_s: Whole<1, 3_600> = Whole::new(10);
+    }
+    https: Https "https." {
+        /// REST interface and web pages.
+        port: u16 = 8443;
+    }
+    tls: Tls "tls." {
+        /// Certificate chain (PEM) for SIP and HTTPS; empty for a self-signed one in the data folder.
+        certificate: OptionalPath = OptionalPath::default();
+        /// Private key (PEM) of that certificate.
+        key: OptionalPath = OptionalPath::default();
+    }
+    media: Media "media." {
+        /// UDP ports for RTP and RTCP, two for each call leg.
+        ports: Ports = Ports::new(20_000, 29_999);
+        /// Encryption of media (SRTP with SDES keys).
+        encryption: Encryption = Encryption::Optional;
+        /// Seconds without a valid packet after which a leg that may send is hung up; 0 is never.
+        silence_timeout_s: Whole<0, 86_400> = Whole::new(60);
+        /// Milliseconds of sound in a packet that we send: 10, 20 or 40.
+        packet_ms: Whole<10, 40> = Whole::new(20);
+    }
+    call: Call "call." {
+        /// Most participants of one call; 0 is no limit but the machine's.
+        participants_max: Whole<0, 100_000> = Whole::new(0);
+        /// A tone greets who joins while at most so many are in the call; 0 is off.
+        join_tone_participants_max: Whole<0, 100> = Whole::new(0);
+        /// A tone sounds when somebody leaves while at most so many are in the call; 0 is off.
+        leave_tone_participants_max: Whole<0, 100> = Whole::new(0);
+        /// Seconds for which a called party may ring.
+        ring_timeout_s: Whole<5, 600> = Whole::new(60);
+    }
+    log: Log "log." {
+        /// What is logged: a level, or levels by target.
+        level: LogLevel = LogLevel("info".to_owned());
+        /// How log lines look.
+        format: LogFormat = LogFormat::Text;
+        /// How often one line of code may log within ten seconds; what is more is counted and summed up. 0 is no limit.
+        repeats_max: Whole<0, 1_000_000> = Whole::new(20);
+    }
+}

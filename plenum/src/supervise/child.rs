@@ -1,0 +1,117 @@
+//! One process of ours: started, watched, ended.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitStatus};
+use std::time::Instant;
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use crate::channel::{Channel, FDS_MAX, Message};
+
+use super::Estate;
+
+/// Which process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// Packets.
+    Dataplane,
+    /// Decisions.
+    Control,
+}
+
+impl Role {
+    /// First argument of the process, as `ps` shows it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Dataplane => "dataplane",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// A process that was started and not yet reaped.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) channel: Channel,
+    pub(super) born: Instant,
+    process: std::process::Child,
+    pidfd: OwnedFd,
+}
+
+impl Child {
+    /// Starts a process of this same binary and hands it its inheritance.
+    ///
+    /// To be called from one thread only, the one that lives as long as the
+    /// supervisor: the kernel ends a child when the thread that made it ends.
+    pub(super) fn start(role: Role, estate: &Estate) -> io::Result<Self> {
+        let (ours, theirs) = Channel::pair()?;
+        let process = Command::new("/proc/self/exe")
+            .arg0("plenum")
+            .arg(role.name())
+            .stdin(theirs.into_fd())
+            // Ctrl-C is for the supervisor, which ends the others in order.
+            .process_group(0)
+            .spawn()?;
+        let pid = Pid::from_child(&process);
+        let child = Self {
+            channel: ours,
+            born: Instant::now(),
+            pidfd: rustix::process::pidfd_open(pid, PidfdFlags::empty())?,
+            process,
+        };
+        // A child that died meanwhile is found dead by the watch, not here.
+        if let Err(error) = child.hand_down(role, estate) {
+            tracing::warn!(role = role.name(), %error, "the inheritance did not arrive");
+            child.kill();
+        }
+        Ok(child)
+    }
+
+    fn hand_down(&self, role: Role, estate: &Estate) -> io::Result<()> {
+        let mut fds = vec![estate.arena.as_fd(), estate.control_doorbell.as_fd()];
+        fds.extend(estate.workers.iter().map(|worker| worker.doorbell.as_fd()));
+        let inheritance = Box::new(estate.inheritance.clone());
+        self.channel.send(&Message::Inherit(inheritance), &fds)?;
+        if role == Role::Dataplane {
+            let sockets: Vec<BorrowedFd<'_>> = estate
+                .workers
+                .iter()
+                .flat_map(|worker| &worker.pairs)
+                .flat_map(|pair| [pair.rtp.as_fd(), pair.rtcp.as_fd()])
+                .collect();
+            for chunk in sockets.chunks(FDS_MAX) {
+                self.channel.send(&Message::Sockets, chunk)?;
+            }
+        }
+        self.channel.send(&Message::Go, &[])
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Readable once the process is dead.
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// At once and without asking; what it held is in the arena.
+    pub(super) fn kill(&self) {
+        // Fails only when the process is dead already.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
+    /// How it ended, once it has.
+    pub(super) fn reap(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().ok().flatten()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,344 @@
+//! `plenum serve`: holds what must not die, starts and restarts the rest.
+//!
+//! ```text
+//!   supervisor ── arena, doorbells, media sockets ──┬── plenum dataplane
+//!      │  watches: deaths, heartbeats, signals      └── plenum control
+//!      └─ standard output: the ready line, once
+//! ```
+//! One thread, one poll. It must be too simple to crash: it reads no packet,
+//! knows no protocol and opens no database. A child that dies is replaced and
+//! finds everything again in the inheritance; a child never outlives its
+//! supervisor.
+
+mod child;
+mod estate;
+mod restarts;
+mod sockets;
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use plenum_abi::Nanos;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::EXIT_HOPELESS;
+use crate::channel::Message;
+use crate::config::Config;
+use crate::plan::Plan;
+
+use child::Child;
+pub(crate) use child::Role;
+use estate::Estate;
+pub(crate) use estate::EstateError;
+use restarts::{Restarts, Verdict};
+pub(crate) use sockets::{bind_address, bind_pairs};
+
+/// How often heartbeats are looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// A worker that is later than this for its own deadline is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(1);
+/// A dataplane whose workers have not begun after this long is stuck.
+const START_WITHIN: Duration = Duration::from_secs(15);
+/// What the control plane gets to say goodbye to everybody.
+const CONTROL_STOPS_WITHIN: Duration = Duration::from_millis(2_500);
+
+/// Why the server ended other than by request.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// Nothing to work with.
+    #[error(transparent)]
+    Estate(#[from] EstateError),
+    /// The kernel refused something that every process may have.
+    #[error("cannot {doing}: {source}")]
+    Kernel {
+        doing: &'static str,
+        source: io::Error,
+    },
+    /// A process said that it cannot work.
+    #[error("{0}")]
+    Hopeless(String),
+    /// A process keeps dying.
+    #[error("plenum {} died 10 times within 60 seconds; its messages above say why", .0.name())]
+    DiesTooOften(Role),
+}
+
+/// One of the two processes over its lives.
+#[derive(Debug)]
+struct Post {
+    role: Role,
+    child: Option<Child>,
+    restarts: Restarts,
+    start_at: Instant,
+    was_ready: bool,
+}
+
+impl Post {
+    fn new(role: Role) -> Self {
+        Self {
+            role,
+            child: None,
+            restarts: Restarts::default(),
+            start_at: Instant::now(),
+            was_ready: false,
+        }
+    }
+}
+
+/// Runs the server until it is asked to stop.
+///
+/// # Errors
+/// [`ServeError`].
+pub(crate) fn serve(config: &Config, plan: &Plan) -> Result<(), ServeError> {
+    let kernel = |doing| move |source| ServeError::Kernel { doing, source };
+    let (signals, signals_in) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
+    for signal in [SIGINT, SIGTERM] {
+        let end = signals_in.try_clone().map_err(kernel("copy a socket"))?;
+        signal_hook::low_level::pipe::register(signal, end).map_err(kernel("catch a signal"))?;
+    }
+    let estate = Estate::make(config, plan)?;
+    let mut supervisor = Supervisor {
+        estate,
+        posts: [Post::new(Role::Dataplane), Post::new(Role::Control)],
+        signals,
+    };
+    let outcome = supervisor.watch();
+    supervisor.stop();
+    outcome
+}
+
+struct Supervisor {
+    estate: Estate,
+    posts: [Post; 2],
+    signals: UnixStream,
+}
+
+/// What woke the supervisor.
+enum Wake {
+    Signal,
+    Spoke(usize),
+    Died(usize),
+}
+
+impl Supervisor {
+    fn watch(&mut self) -> Result<(), ServeError> {
+        loop {
+            for post in &mut self.posts {
+                if post.child.is_none() && Instant::now() >= post.start_at {
+                    let child = Child::start(post.role, &self.estate).map_err(|source| {
+                        ServeError::Kernel {
+                            doing: "start a process",
+                            source,
+                        }
+                    })?;
+                    tracing::info!(role = post.role.name(), pid = child.id(), "started");
+                    post.child = Some(child);
+                }
+            }
+            for wake in self.wait(WATCH_EVERY)? {
+                match wake {
+                    Wake::Signal => return Ok(()),
+                    Wake::Spoke(post) => self.listen(post)?,
+                    Wake::Died(post) => self.bury(post)?,
+                }
+            }
+            self.kill_if_stuck();
+        }
+    }
+
+    /// Sleeps until something happens, `patience` at most.
+    fn wait(&self, patience: Duration) -> Result<Vec<Wake>, ServeError> {
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        let mut meanings = vec![Wake::Signal];
+        for (index, post) in self.posts.iter().enumerate() {
+            if let Some(child) = &post.child {
+                // Words before death: a process explains itself, then ends.
+                fds.push(PollFd::from_borrowed_fd(
+                    child.channel.as_fd(),
+                    PollFlags::IN,
+                ));
+                meanings.push(Wake::Spoke(index));
+                fds.push(PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN));
+                meanings.push(Wake::Died(index));
+            }
+        }
+        let restart = self
+            .posts
+            .iter()
+            .filter(|post| post.child.is_none())
+            .map(|post| post.start_at.saturating_duration_since(Instant::now()))
+            .min();
+        let patience = restart.map_or(patience, |restart| restart.min(patience));
+        let patience = Timespec::try_from(patience).ok();
+        match rustix::event::poll(&mut fds, patience.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                return Err(ServeError::Kernel {
+                    doing: "wait",
+                    source: error.into(),
+                });
+            }
+        }
+        let woken = fds.iter().zip(meanings);
+        Ok(woken
+            .filter(|(fd, _)| !fd.revents().is_empty())
+            .map(|(_, meaning)| meaning)
+            .collect())
+    }
+
+    fn listen(&mut self, index: usize) -> Result<(), ServeError> {
+        let post = &mut self.posts[index];
+        let Some(child) = &post.child else {
+            return Ok(());
+        };
+        match child.channel.receive() {
+            Ok(Some((Message::Ready(line), _))) => {
+                let (role, pid) = (post.role.name(), child.id());
+                tracing::info!(role, pid, "ready");
+                if post.role == Role::Control && !post.was_ready {
+                    print_ready(&line);
+                }
+                post.was_ready = true;
+                Ok(())
+            }
+            // Before it was ever ready a restart would only say the same again.
+            Ok(Some((Message::Hopeless(why), _))) if !post.was_ready => {
+                Err(ServeError::Hopeless(why))
+            }
+            Ok(Some((Message::Hopeless(why), _))) => {
+                tracing::error!(role = post.role.name(), why, "cannot go on");
+                Ok(())
+            }
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
+                // The end of file comes a moment before the end of the process;
+                // one that closed its line and lives is of no use.
+                child.kill();
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(role = post.role.name(), %error, "cannot be understood");
+                child.kill();
+                Ok(())
+            }
+        }
+    }
+
+    fn bury(&mut self, index: usize) -> Result<(), ServeError> {
+        let post = &mut self.posts[index];
+        let Some(child) = &mut post.child else {
+            return Ok(());
+        };
+        let Some(status) = child.reap() else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let (role, pid, born) = (post.role, child.id(), child.born);
+        post.child = None;
+        match post.restarts.died(born, now) {
+            Verdict::RestartAfter(pause) => {
+                tracing::error!(role = role.name(), pid, %status, ?pause, "died, starting another");
+                post.start_at = now + pause;
+                Ok(())
+            }
+            Verdict::GiveUp => {
+                tracing::error!(role = role.name(), pid, %status, "died too often");
+                Err(ServeError::DiesTooOften(role))
+            }
+        }
+    }
+
+    /// Kills a dataplane of which a worker does not turn any more.
+    fn kill_if_stuck(&self) {
+        let [dataplane, _] = &self.posts;
+        let Some(child) = &dataplane.child else {
+            return;
+        };
+        for index in 0..self.estate.arena.layout().workers {
+            let worker = self.estate.arena.worker(index);
+            let stats = worker.stats();
+            let began = stats.process_id.load(Ordering::Acquire) == u64::from(child.id());
+            let stuck = if began {
+                let deadline = Nanos(stats.deadline.load(Ordering::Acquire));
+                deadline != Nanos::ZERO && now().since(deadline) > STUCK_AFTER
+            } else {
+                child.born.elapsed() > START_WITHIN
+            };
+            if stuck {
+                tracing::error!(
+                    worker = index,
+                    pid = child.id(),
+                    "worker is stuck, killing it"
+                );
+                child.kill();
+                return;
+            }
+        }
+    }
+
+    /// The control plane first, so that everybody is told while media still flows.
+    fn stop(&mut self) {
+        let [dataplane, control] = &mut self.posts;
+        if let Some(child) = &mut control.child {
+            tracing::info!("stopping");
+            let until = Instant::now() + CONTROL_STOPS_WITHIN;
+            if child.channel.send(&Message::Stop, &[]).is_ok() {
+                while child.reap().is_none() && Instant::now() < until {
+                    let mut fds = [
+                        PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN),
+                        // A second Ctrl-C means it.
+                        PollFd::new(&self.signals, PollFlags::IN),
+                    ];
+                    drain(&self.signals);
+                    let left = until.saturating_duration_since(Instant::now());
+                    let left = Timespec::try_from(left).ok();
+                    let _ = rustix::event::poll(&mut fds, left.as_ref());
+                    if !fds[1].revents().is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        // The dataplane has no orderly stop: it may be killed at any moment.
+        control.child = None;
+        dataplane.child = None;
+        tracing::info!("stopped");
+    }
+}
+
+/// Empties the signal pipe.
+fn drain(signals: &UnixStream) {
+    let mut bytes = [0; 16];
+    let _ = rustix::net::recv(
+        signals.as_fd(),
+        &mut bytes[..],
+        rustix::net::RecvFlags::DONTWAIT,
+    );
+}
+
+/// `CLOCK_MONOTONIC`, as workers count.
+fn now() -> Nanos {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Nanos(seconds * 1_000_000_000 + nanos)
+}
+
+fn print_ready(line: &serde_json::Value) {
+    let mut out = io::stdout().lock();
+    // Whoever reads it may be gone; the server goes on all the same.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+impl ServeError {
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Estate(_) | Self::Hopeless(_) => EXIT_HOPELESS,
+            Self::Kernel { .. } | Self::DiesTooOften(_) => 1,
+        }
+    }
+}

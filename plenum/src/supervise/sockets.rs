@@ -1,0 +1,144 @@
+//! The media sockets, bound before anybody needs them.
+//!
+//! They belong to the supervisor so that they outlive the process that reads
+//! them: what arrives while a dataplane is being restarted waits in them.
+//! Each leg slot has an RTP socket on an even port and its RTCP socket on the
+//! next one (RFC 3550 section 11); a pair of which somebody else has a port is
+//! passed over.
+//!
+//! A socket is an IPv6 one that takes IPv4 too, wherever the kernel has IPv6.
+//! With one listen address it is bound to that address; with several it is
+//! bound to all of the machine's, because a leg has one socket and may come in
+//! on any of them. Packets from strangers are refused by the leg's learning
+//! rule, wherever they arrive.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::ops::RangeInclusive;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+/// Two sockets of a leg slot.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) rtp_port: u16,
+    pub(crate) rtp: OwnedFd,
+    pub(crate) rtcp: OwnedFd,
+}
+
+/// Where media sockets are bound, given what is listened on.
+pub(crate) fn bind_address(listen: &[IpAddr]) -> IpAddr {
+    match listen {
+        [one] => *one,
+        several if several.iter().all(IpAddr::is_ipv4) => Ipv4Addr::UNSPECIFIED.into(),
+        _ => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn bind(address: IpAddr, port: u16) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let open = |family| rustix::net::socket_with(family, SocketType::DGRAM, flags, None);
+    match open(AddressFamily::INET6) {
+        Ok(socket) => {
+            // 0.0.0.0 must stay IPv4 only: a mapped wildcard does just that.
+            let ip = match address {
+                IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+                IpAddr::V6(v6) => v6,
+            };
+            sockopt::set_ipv6_v6only(&socket, false)?;
+            rustix::net::bind(&socket, &SocketAddrV6::new(ip, port, 0, 0))?;
+            Ok(socket)
+        }
+        Err(Errno::AFNOSUPPORT) => {
+            let socket = open(AddressFamily::INET)?;
+            let ip = if address.is_ipv4() {
+                address
+            } else {
+                Ipv4Addr::UNSPECIFIED.into()
+            };
+            rustix::net::bind(&socket, &SocketAddr::new(ip, port))?;
+            Ok(socket)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Binds up to `wanted` pairs of `ports`, from the lowest upwards.
+///
+/// # Errors
+/// What the kernel said, when it is not that a port is taken: the address is
+/// not ours, or the process has no descriptor left.
+pub(crate) fn bind_pairs(
+    address: IpAddr,
+    ports: RangeInclusive<u16>,
+    wanted: usize,
+) -> io::Result<Vec<Pair>> {
+    let mut pairs = Vec::with_capacity(wanted);
+    let last = *ports.end();
+    let mut even = u32::from(*ports.start()).next_multiple_of(2);
+    while pairs.len() < wanted {
+        let Some(rtp_port) = u16::try_from(even).ok().filter(|port| *port < last) else {
+            break;
+        };
+        even += 2;
+        match bind(address, rtp_port).and_then(|rtp| Ok((rtp, bind(address, rtp_port + 1)?))) {
+            Ok((rtp, rtcp)) => pairs.push(Pair {
+                rtp_port,
+                rtp,
+                rtcp,
+            }),
+            Err(Errno::ADDRINUSE | Errno::ACCESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    /// A range of this test's own; tests of one run must not meet.
+    const PORTS: RangeInclusive<u16> = 41_001..=41_010;
+
+    #[test]
+    fn pairs_are_even_and_odd_and_taken_ones_are_passed_over() {
+        let taken = UdpSocket::bind("127.0.0.1:41005").unwrap();
+        let pairs = bind_pairs(Ipv6Addr::UNSPECIFIED.into(), PORTS, 100).unwrap();
+        let ports: Vec<u16> = pairs.iter().map(|pair| pair.rtp_port).collect();
+        assert_eq!(ports, [41_002, 41_006, 41_008]);
+        drop(taken);
+        // Both families reach it.
+        for sender in ["127.0.0.1:0", "[::1]:0"] {
+            let sender = UdpSocket::bind(sender).unwrap();
+            let ip = sender.local_addr().unwrap().ip();
+            sender.send_to(b"rtcp", (ip, 41_003)).unwrap();
+            let receiver = UdpSocket::from(pairs[0].rtcp.try_clone().unwrap());
+            receiver.set_nonblocking(false).unwrap();
+            let mut buffer = [0; 16];
+            assert_eq!(receiver.recv(&mut buffer).unwrap(), 4);
+        }
+    }
+
+    #[test]
+    fn one_address_is_bound_itself_several_are_bound_together() {
+        let parse = |texts: &[&str]| -> Vec<IpAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let bound = |texts| bind_address(&parse(texts)).to_string();
+        assert_eq!(bound(&["127.0.0.1"]), "127.0.0.1");
+        assert_eq!(bound(&["::1"]), "::1");
+        assert_eq!(bound(&["127.0.0.1", "192.0.2.1"]), "0.0.0.0");
+        assert_eq!(bound(&["127.0.0.1", "::1"]), "::");
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_is_an_error() {
+        let error = bind_pairs("192.0.2.77".parse().unwrap(), PORTS, 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+    }
+}
