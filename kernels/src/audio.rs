@@ -2,10 +2,10 @@
 //!
 //! | kernel | levels above the baseline | why |
 //! |---|---|---|
-//! | [`mix`], [`gain`], [`level`], [`limit`] | the same source recompiled for AVX2 and AVX-512 | 1.2 to 7 times the baseline's speed |
+//! | [`mix`], [`gain`], [`level`], [`limit`] | the same source recompiled for AVX2 and AVX-512 | 1.5 to 7 times the baseline's speed |
 //! | [`mix::saturate`] | none | the baseline is as fast: it waits for memory |
-//! | [`g711`] | arithmetic in float lanes, recompiled | 2 to 4 times the table, and no cache lines |
-//! | [`resample`] | AVX2 by hand | the compiler's own is a quarter as fast |
+//! | [`g711`] | arithmetic in float lanes, recompiled | 1.3 to 3 times the baseline, and no table in the cache |
+//! | [`resample`] | AVX2 by hand | 4 to 6 times the baseline; recompiled it was less than twice |
 //!
 //! On AArch64 the baseline has NEON and the compiler uses it; nothing is
 //! written by hand there and nobody has measured it. The AVX-512 levels are

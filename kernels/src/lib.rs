@@ -3,4 +3,3 @@
 pub mod audio;
 pub mod cpu;
 mod levels;
-pub mod sha1;

@@ -251,7 +251,7 @@ impl Downsampler {
             match wide(level) {
                 #[cfg(target_arch = "x86_64")]
                 Some(token) => avx2::down(output, joined, &bank.down, token),
-                _ => scalar::down(output, joined, bank.down.as_flattened(), R),
+                _ => scalar::down_in_lanes(output, joined, bank.down.as_flattened(), R),
             }
             past.copy_from_slice(&joined[input.len()..]);
         }

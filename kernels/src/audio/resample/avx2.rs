@@ -32,7 +32,7 @@ pub(super) fn down<const T: usize, const R: usize>(
         return scalar::down(output, input, taps.as_flattened(), R);
     }
     // SAFETY: needs AVX2; an `Avx2` exists only where it was detected.
-    unsafe { down_avx2::<R>(output, input, taps.as_flattened()) }
+    unsafe { down_avx2(output, input, taps) }
 }
 
 #[inline]
@@ -97,8 +97,14 @@ fn up_avx2<const T: usize, const R: usize>(
 }
 
 #[target_feature(enable = "avx2")]
-fn down_avx2<const R: usize>(output: &mut [i16], input: &[i16], taps: &[i16]) {
-    assert!(taps.len().is_multiple_of(16) && output.len() >= 4);
+fn down_avx2<const T: usize, const R: usize>(
+    output: &mut [i16],
+    input: &[i16],
+    taps: &[[i16; R]; T],
+) {
+    const { assert!((T * R).is_multiple_of(16)) };
+    let taps = taps.as_flattened();
+    assert!(output.len() >= 4);
     assert_eq!(input.len() + R - taps.len(), output.len() * R);
     let taps = taps.as_chunks::<16>().0;
     let low_half = _mm256_set1_epi32(0xffff);
@@ -107,8 +113,8 @@ fn down_avx2<const R: usize>(output: &mut [i16], input: &[i16], taps: &[i16]) {
     while first < output.len() {
         // The last four overlap the four before them where the count is odd.
         first = first.min(output.len() - 4);
-        let windows: [&[[i16; 16]]; 4] =
-            std::array::from_fn(|n| input[(first + n) * R..].as_chunks::<16>().0);
+        let window = |n: usize| &input[(first + n) * R..].as_chunks().0[..taps.len()];
+        let windows: [&[[i16; 16]]; 4] = [window(0), window(1), window(2), window(3)];
         let mut sums = [_mm256_setzero_si256(); 4];
         for (at, taps) in taps.iter().enumerate() {
             let taps = load(taps);

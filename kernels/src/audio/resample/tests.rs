@@ -165,6 +165,22 @@ fn every_level_agrees_with_the_scalar() {
     }
 }
 
+#[test]
+fn lanes_add_up_to_the_scalar() {
+    let mut noise = Noise::seeded(10);
+    let Filter::R8And48(bank) = Rates::R8And48.filter() else {
+        unreachable!();
+    };
+    let taps = bank.down.as_flattened();
+    for len in noise.lengths() {
+        let input = noise.samples(taps.len() - 6 + len * 6);
+        let (mut fast, mut slow) = (vec![0; len], vec![1; len]);
+        scalar::down_in_lanes(&mut fast, &input, taps, 6);
+        scalar::down(&mut slow, &input, taps, 6);
+        assert_eq!(fast, slow, "{len} samples");
+    }
+}
+
 /// By the book: zeros between the samples, one convolution, every sample or
 /// every sixth of it.
 #[test]
