@@ -3,3 +3,4 @@
 pub mod audio;
 pub mod cpu;
 mod levels;
+pub mod sha1;
