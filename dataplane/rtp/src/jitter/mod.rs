@@ -10,12 +10,12 @@
 //!                          ^ cursor: next sequence, next timestamp
 //! ```
 //!
-//! So packets of 10 to 60 ms and ticks of 20 ms need no arithmetic here, and
-//! clock drift shows as the cursor's delay moving away from the target. The
-//! caller's side of the bargain: tell [`JitterBuffer::pop`] *when the sound it
-//! returns will begin to play* (the tick's instant plus what is still held). Each
-//! `Accelerate` or `Expand` that the caller carries out, by however much, then
-//! shows in the next measurement; nothing needs to be reported back.
+//! So packets of 10 to 60 ms and ticks of 20 ms need no arithmetic here. Time is
+//! the tick's own: what counts is not when a sound is heard but when the packet
+//! must be here, and that is when the caller runs short. Clock drift shows
+//! as that delay moving away from its target; each `Accelerate` or `Expand` that the
+//! caller carries out, by however much, moves it back sooner or later, so
+//! nothing needs to be reported.
 //!
 //! What is decided here, in this order of care:
 //! 1. A hole is loss only if its sequence numbers never came. A timestamp jump
@@ -52,6 +52,8 @@ const MAX_MISORDER: i64 = 100;
 const CLOCK_JUMP_NS: i64 = 1_000_000_000;
 /// Least time between two hints, so that stretching stays inaudible.
 const HINT_INTERVAL: Duration = Duration::from_millis(100);
+/// A target that swings between two buckets of the histogram is no reason to adjust.
+const TOLERANCE_NS: i64 = 5_000_000;
 /// Longest sound of one packet that is believed (RFC 7587: Opus has up to 120 ms).
 const PACKET_MAX: Duration = Duration::from_millis(120);
 
@@ -141,15 +143,15 @@ pub enum Adjust {
     #[default]
     None,
     /// Play a little less than there is: leave the frame out when it is silent,
-    /// else cut a pitch period. At most one step.
+    /// else cut a pitch period. At most one step. Said at most every 100 ms, as is
+    /// `Expand`.
     Accelerate,
     /// Play a little more: repeat the frame when it is silent, else a pitch
     /// period. At most one step.
     Expand,
 }
 
-/// What to play next. Every variant but [`Pop::Wait`], and comfort noise with
-/// its 0 ticks, stands for `ticks` of sound.
+/// What to play next.
 #[derive(Debug, PartialEq)]
 pub enum Pop<'a, T> {
     /// A packet: decode it.
@@ -174,13 +176,11 @@ pub enum Pop<'a, T> {
         /// the frame before (Opus in-band FEC). It is still to be popped.
         next: Option<&'a T>,
     },
-    /// The sender is silent: comfort noise or nothing.
-    Silence {
-        /// How much. Not always a multiple of anything.
-        ticks: u32,
-    },
-    /// Nothing has begun: no packet yet, or the first ones are gathering. Fill
-    /// the tick with silence and stop asking until the next.
+    /// The sender is silent. Fill the rest of the tick with comfort noise or
+    /// nothing, and ask again in the next.
+    Silence,
+    /// Nothing has begun: no packet yet, or the first ones are gathering. Fill the
+    /// rest of the tick with nothing, and ask again in the next.
     Wait,
 }
 
@@ -237,6 +237,8 @@ pub struct JitterBuffer<T> {
     conceal_ticks: i64,
     packet_ticks_max: u32,
     hint_after: Nanos,
+    /// Least delay of the packets taken since the last hint was considered.
+    delay_least: i64,
     /// A packet was seen; what follows means something.
     begun: bool,
     /// The first packet was handed out; before, the cursor may still move back.
@@ -287,6 +289,7 @@ impl<T> JitterBuffer<T> {
             packet_ticks_max: ticks(PACKET_MAX) as u32,
             timing,
             hint_after: Nanos::ZERO,
+            delay_least: i64::MAX,
             begun: false,
             playing: false,
             anchored: false,
@@ -376,10 +379,12 @@ impl<T> JitterBuffer<T> {
         self.restart_at = None;
         self.held = 0;
         self.silent = false;
+        self.delay_least = i64::MAX;
     }
 
-    /// What to play next. `now` is the instant at which it begins to play: the
-    /// tick's own plus the sound that the caller still holds.
+    /// What to play next. Call it in the tick at `now` (its scheduled instant, so
+    /// that a late worker does not look like a slow network) until there is
+    /// enough for the tick or it says [`Pop::Wait`].
     pub fn pop(&mut self, now: Nanos) -> Pop<'_, T> {
         self.pass_soundless();
         let Some(mut front) = self.front() else {
@@ -401,23 +406,16 @@ impl<T> JitterBuffer<T> {
 
         let jump = front.timestamp - self.next_timestamp;
         let gap = jump - self.held;
-        let in_silence = self.silent || self.held > self.conceal_ticks;
         let slack = self.packet_ticks / 2;
         // More time than the lost packets had means that the sender was silent
         // too; without the marker, speech began with the lost ones.
         let silent_too = gap > front.missing * self.packet_ticks + slack && !front.marker;
-        if front.missing > 0 && gap > 0 && !in_silence && !silent_too {
+        if front.missing > 0 && gap > 0 && !self.silent && !silent_too {
             return self.conceal_lost(gap, &front);
         }
-        if jump > slack && (gap > 0 || in_silence) {
-            let due = self.timing.until_due(now, front.timestamp);
-            let ticks = self.timing.ticks(due).min(self.step_ticks);
-            if ticks > 0 {
-                self.silent = true;
-                self.held = self.held.saturating_add(ticks);
-                return Pop::Silence {
-                    ticks: ticks as u32,
-                };
+        if jump > slack && (gap > 0 || self.silent) {
+            if self.timing.until_due(now, front.timestamp) > 0 {
+                return self.silence();
             }
         }
         self.take(now, &front)
@@ -429,8 +427,8 @@ impl<T> JitterBuffer<T> {
         Duration::from_nanos(self.timing.target().max(0) as u64)
     }
 
-    /// Delay over the fastest packet at which the next sound plays if that is at
-    /// `now`; zero before the first packet plays.
+    /// How much later than the fastest packet could be here the next one is taken,
+    /// if that is at `now`; zero before the first packet plays.
     #[must_use]
     pub fn delay(&self, now: Nanos) -> Duration {
         if !self.playing {
@@ -631,14 +629,23 @@ impl<T> JitterBuffer<T> {
         if self.held == 0 && !self.silent {
             self.counters.underruns += 1;
         }
-        let ticks = self.step_ticks.min(self.packet_ticks);
-        self.held = self.held.saturating_add(ticks);
-        let ticks = ticks as u32;
-        if self.silent || self.held > self.conceal_ticks {
-            return Pop::Silence { ticks };
+        if self.silent || self.held >= self.conceal_ticks {
+            return self.silence();
         }
+        let ticks = self.step_ticks.min(self.packet_ticks);
+        self.held += ticks;
         self.counters.concealed += 1;
-        Pop::Missing { ticks, next: None }
+        Pop::Missing {
+            ticks: ticks as u32,
+            next: None,
+        }
+    }
+
+    /// From now on the next packet plays when it is due, not when there is room.
+    fn silence(&mut self) -> Pop<'_, T> {
+        self.silent = true;
+        self.held = self.held.saturating_add(self.step_ticks);
+        Pop::Silence
     }
 
     /// Cuts the delay down to the target, but keeps the newest packet: when even
@@ -724,24 +731,25 @@ impl<T> JitterBuffer<T> {
     }
 
     fn adjust(&mut self, now: Nanos, front: &Front) -> Adjust {
+        let delay = self.timing.delay(now, front.timestamp);
+        // With packets that do not divide the tick the delay swings by up to a step;
+        // the lowest is what keeps packets from being late.
+        self.delay_least = self.delay_least.min(delay);
         if now < self.hint_after {
             return Adjust::None;
         }
-        let target = self.timing.target();
-        let delay = self.timing.delay(now, front.timestamp);
-        // One step above the target is where playing on a tick's beat begins anyway.
-        let adjust = if delay > target + self.timing.span(self.step_ticks) {
-            // With nothing behind it the delay is the path's, not ours to cut.
-            if !self.has_more(front.sequence) {
-                return Adjust::None;
-            }
-            Adjust::Accelerate
-        } else if delay < target - target / 4 {
-            Adjust::Expand
-        } else {
-            return Adjust::None;
-        };
         self.hint_after = now + HINT_INTERVAL;
-        adjust
+        let least = core::mem::replace(&mut self.delay_least, i64::MAX);
+        let target = self.timing.target();
+        if least < target {
+            return Adjust::Expand;
+        }
+        // The caller plays in steps: whatever it leaves out, the delay moves by up
+        // to a whole one. With nothing stored, the delay is the path's, not ours.
+        let most = target + self.timing.span(self.step_ticks) + TOLERANCE_NS;
+        if least > most && self.has_more(front.sequence) {
+            return Adjust::Accelerate;
+        }
+        Adjust::None
     }
 }
