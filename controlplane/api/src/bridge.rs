@@ -1,0 +1,102 @@
+//! What the API needs of the server, and nothing else.
+
+use plenum_model::{
+    CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallQuery,
+    CallSummary, CallView, DialOut, InvalidField, Page, Space, SpaceId, SpacePatch, SpaceQuery,
+    SystemStatus,
+};
+
+/// Why the server did not do what was asked. Nothing was changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BridgeError {
+    /// No space has this id.
+    #[error("no such space")]
+    NoSuchSpace,
+    /// No call has this id now.
+    #[error("no such call")]
+    NoSuchCall,
+    /// No call leg has this id now.
+    #[error("no such call leg")]
+    NoSuchCallLeg,
+    /// Another space is reached by this URI.
+    #[error("the URI is taken")]
+    DuplicateUri,
+    /// Another space has this call ID.
+    #[error("the call ID is taken")]
+    DuplicateCallId,
+    /// A value does not fit its field.
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+    /// The call is full.
+    #[error("the call takes no more participants")]
+    ParticipantLimitReached,
+    /// The leg cannot be hung up from here.
+    #[error("the call leg cannot be removed")]
+    CallLegCannotBeDeleted,
+    /// Too much to do now; ask again later.
+    #[error("busy")]
+    Busy,
+    /// The store is not open or does not answer; ask again later.
+    #[error("the database is not ready")]
+    DatabaseNotReady,
+    /// A fault of ours; the log says more.
+    #[error("internal error")]
+    Internal,
+}
+
+/// The server behind the API.
+///
+/// Lists come in an order that stays the same while nothing is added or
+/// removed, for clients page through them.
+#[async_trait::async_trait]
+pub trait Bridge: Send + Sync + 'static {
+    /// How the server is doing.
+    async fn status(&self) -> Result<SystemStatus, BridgeError>;
+    /// Host part of this server's SIP addresses, such as `example.com`.
+    async fn sip_domain(&self) -> Result<String, BridgeError>;
+
+    /// A part of the spaces.
+    async fn spaces(&self, query: SpaceQuery) -> Result<Page<Space>, BridgeError>;
+    /// One space.
+    async fn space(&self, id: SpaceId) -> Result<Space, BridgeError>;
+    /// Makes a space.
+    async fn create_space(&self, wanted: SpacePatch) -> Result<SpaceId, BridgeError>;
+    /// Changes a space, wholly or not at all.
+    async fn update_space(&self, id: SpaceId, change: SpacePatch) -> Result<(), BridgeError>;
+    /// Removes a space.
+    async fn delete_space(&self, id: SpaceId) -> Result<(), BridgeError>;
+
+    /// A part of the calls.
+    async fn calls(&self, query: CallQuery) -> Result<Page<CallSummary>, BridgeError>;
+    /// One call.
+    async fn call(&self, id: CallId) -> Result<CallView, BridgeError>;
+    /// Starts the call of a space, or names the one that runs.
+    async fn create_call(&self, space: SpaceId) -> Result<CallId, BridgeError>;
+    /// Ends a call for everyone.
+    async fn end_call(&self, id: CallId) -> Result<(), BridgeError>;
+
+    /// A part of the call legs; [`BridgeError::NoSuchCall`] where `query.call` names none.
+    async fn call_legs(&self, query: CallLegQuery) -> Result<Page<CallLegSummary>, BridgeError>;
+    /// One call leg.
+    async fn call_leg(&self, id: CallLegId) -> Result<CallLegView, BridgeError>;
+    /// Calls somebody into a call. Answers when the leg exists, which is long
+    /// before the far end answers.
+    async fn dial_out(&self, call: CallId, wanted: DialOut) -> Result<CallLegId, BridgeError>;
+    /// Changes a call leg.
+    async fn update_call_leg(&self, id: CallLegId, change: CallLegPatch)
+    -> Result<(), BridgeError>;
+    /// Hangs up.
+    async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError>;
+}
+
+/// Who may use the API.
+#[async_trait::async_trait]
+pub trait Authenticator: Send + Sync + 'static {
+    /// Whether these are a user and password with a role that may use the API.
+    /// A slow hash belongs on a thread of its own; the API asks for every request.
+    ///
+    /// # Errors
+    /// [`BridgeError::Busy`] or [`BridgeError::DatabaseNotReady`] when it cannot be told now.
+    async fn verify(&self, user: &str, password: &str) -> Result<bool, BridgeError>;
+}
