@@ -1,1 +1,22 @@
 //! Desired state to the dataplane's rings, events back; reconciliation after a restart.
+//!
+//! ```text
+//!   application -- Link::send --> queue --> command ring --> worker
+//!   application <- Link::next --------------- event ring <-- worker
+//!   application -- Slots: which leg and conference slots are whose
+//!   application <- Link::live_legs, live_conferences: what runs, from the arena
+//! ```
+//! A command is desired state, so that one that is still waiting when the next
+//! one for the same slot comes is simply replaced: a dataplane that is away for
+//! a while finds the last word and no history.
+//!
+//! This crate decides nothing about calls, and it never waits for a worker.
+#![forbid(unsafe_code)]
+
+mod link;
+mod queue;
+mod slots;
+
+pub use link::{AttachError, Counters, Link, LiveConference, LiveLeg};
+pub use queue::Overflow;
+pub use slots::{REST, Slot, Slots};
