@@ -214,6 +214,7 @@ struct Slot<T> {
     ticks: u32,
     marker: bool,
     discontinuous: bool,
+    arrived: Nanos,
     /// `None` for a packet without sound (see [`JitterBuffer::skip`]).
     item: Option<T>,
 }
@@ -340,6 +341,7 @@ impl<T> JitterBuffer<T> {
             ticks: arrival.ticks,
             marker: arrival.marker,
             discontinuous: arrival.discontinuous,
+            arrived: now,
             item: Some(item),
         });
         Ok(())
@@ -362,6 +364,7 @@ impl<T> JitterBuffer<T> {
                 ticks: 0,
                 marker: false,
                 discontinuous: true,
+                arrived: Nanos::ZERO,
                 item: None,
             });
         }
@@ -706,6 +709,7 @@ impl<T> JitterBuffer<T> {
             timestamp,
             ticks,
             discontinuous,
+            arrived,
             item: Some(item),
             ..
         }) = self.slots[index].take()
@@ -726,12 +730,12 @@ impl<T> JitterBuffer<T> {
             ticks,
             timestamp: timestamp as u32,
             lost_before: core::mem::take(&mut self.lost_before),
-            adjust: self.adjust(now, front),
+            adjust: self.adjust(now, timestamp, now.since(arrived)),
         }
     }
 
-    fn adjust(&mut self, now: Nanos, front: &Front) -> Adjust {
-        let delay = self.timing.delay(now, front.timestamp);
+    fn adjust(&mut self, now: Nanos, timestamp: i64, waited: Duration) -> Adjust {
+        let delay = self.timing.delay(now, timestamp);
         // With packets that do not divide the tick the delay swings by up to a step;
         // the lowest is what keeps packets from being late.
         self.delay_least = self.delay_least.min(delay);
@@ -744,10 +748,12 @@ impl<T> JitterBuffer<T> {
         if least < target {
             return Adjust::Expand;
         }
-        // The caller plays in steps: whatever it leaves out, the delay moves by up
-        // to a whole one. With nothing stored, the delay is the path's, not ours.
-        let most = target + self.timing.span(self.step_ticks) + TOLERANCE_NS;
-        if least > most && self.has_more(front.sequence) {
+        // The caller plays in steps: whatever it leaves out, the delay moves by up to
+        // a whole one. A packet that had not come a step earlier cannot be played a
+        // step earlier: that delay is the path's, not ours.
+        let step = self.timing.span(self.step_ticks);
+        let most = target + step + TOLERANCE_NS;
+        if least > most && waited.as_nanos() > step as u128 {
             return Adjust::Accelerate;
         }
         Adjust::None
