@@ -229,11 +229,15 @@ impl Link {
             .all(|worker| worker.events.prepare_sleep());
         if quiet {
             self.bell.readable().await?;
-            // Longer than what comes, so that tokio knows that it took everything.
-            let mut count = [0; 16];
-            match self.bell.try_read(&mut count) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => {}
+            // To the end: only "would block" tells tokio that the bell is silent.
+            let mut count = [0; 8];
+            let error = loop {
+                if let Err(error) = self.bell.try_read(&mut count) {
+                    break error;
+                }
+            };
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Err(error);
             }
         }
         for worker in &self.workers {
