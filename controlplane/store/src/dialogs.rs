@@ -16,7 +16,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use plenum_model::{CallId, CallLegId};
+use plenum_model::{CallId, CallLegId, InvalidField};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row};
 use tokio::sync::{Notify, watch};
@@ -237,13 +237,18 @@ impl Store {
     /// some 20 ms later. Waits while [`MAX_PENDING_DIALOGS`] others wait.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`]; [`StoreError::Busy`] when the database has not
+    /// [`StoreError::TooLarge`]; [`StoreError::Invalid`] for a NUL character;
+    /// [`StoreError::Busy`] when the database has not
     /// taken anything for seconds; [`StoreError::Closed`].
     pub async fn put_dialog(&self, dialog: DialogRecord) -> Result<(), StoreError> {
         if dialog.key.len() > MAX_DIALOG_KEY || dialog.state.len() > MAX_DIALOG_STATE {
             return Err(StoreError::TooLarge {
                 bytes: dialog.key.len().max(dialog.state.len()),
             });
+        }
+        // One database refuses it, and with it the whole transaction, again and again.
+        if dialog.key.contains('\0') || dialog.state.contains('\0') {
+            return Err(InvalidField::new("dialog").into());
         }
         self.inner
             .dialogs
@@ -316,4 +321,61 @@ fn read_dialog(row: &AnyRow) -> Result<DialogRecord, StoreError> {
         state: row.try_get("state")?,
         updated_at_ms: row.try_get("updated_at_ms")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialog(n: usize) -> DialogRecord {
+        DialogRecord {
+            key: n.to_string(),
+            leg: CallLegId::from_bytes([0; 16]),
+            call: CallId::from_bytes([0; 16]),
+            worker: 0,
+            slot: 0,
+            generation: 0,
+            state: String::new(),
+            updated_at_ms: 0,
+        }
+    }
+
+    /// Nobody writes here: the queue alone.
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_is_bounded_and_waits_for_room() {
+        let queue = Arc::new(Queue::default());
+        let push = |n: usize| queue.push(n.to_string(), Some(dialog(n)));
+        for n in 0..MAX_PENDING_DIALOGS {
+            push(n).await.unwrap();
+        }
+        // A newer state of one that waits takes no room.
+        push(7).await.unwrap();
+        assert!(matches!(
+            push(MAX_PENDING_DIALOGS).await,
+            Err(StoreError::Busy)
+        ));
+        assert_eq!(queue.lock().pending.len(), MAX_PENDING_DIALOGS);
+        let waiting = {
+            let queue = Arc::clone(&queue);
+            tokio::spawn(async move { queue.push("new".into(), None).await })
+        };
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(queue.take().0.len(), MAX_PENDING_DIALOGS);
+        queue.room.notify_waiters();
+        waiting.await.unwrap().unwrap();
+        assert_eq!(queue.lock().pending.len(), 1);
+    }
+
+    #[test]
+    fn what_is_put_back_does_not_undo_what_came_meanwhile() {
+        let queue = Queue::default();
+        let mut newer = dialog(1);
+        newer.state = "newer".into();
+        queue.lock().pending.insert("1".into(), Some(newer.clone()));
+        let batch = Pending::from([("1".into(), Some(dialog(1))), ("2".into(), None)]);
+        queue.put_back(batch);
+        let (pending, _) = queue.take();
+        assert_eq!(pending["1"], Some(newer));
+        assert_eq!(pending["2"], None);
+    }
 }

@@ -98,6 +98,3 @@ async fn begin(pool: &AnyPool, backend: Backend) -> Result<Transaction<'static, 
         Backend::Postgres => pool.begin().await?,
     })
 }
-
-#[cfg(test)]
-mod tests;

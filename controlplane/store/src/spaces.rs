@@ -12,6 +12,10 @@ use crate::{Store, StoreError};
 /// nine-digit numbers in use, one creation in a million would fail.
 const CALL_ID_ATTEMPTS: u32 = 20;
 
+/// In no field, and not to be shown to a database: one takes it for the end of
+/// the pattern (which then matches everything), the other for an error.
+const NO_TEXT: char = '\0';
+
 impl Store {
     /// Makes a space, with what is to be generated (a secret where it has a
     /// call ID, a call ID where one is required). Answers what is now stored.
@@ -110,6 +114,9 @@ impl Store {
     /// When the database fails.
     pub async fn resolve_space(&self, userpart: &str) -> Result<Option<Space>, StoreError> {
         let key = uri_key(userpart);
+        if key.contains(NO_TEXT) {
+            return Ok(None);
+        }
         let by_uri = sqlx::query(
             "SELECT spaces.* FROM space_uris JOIN spaces ON spaces.id = space_uris.space_id
              WHERE space_uris.uri_key = $1",
@@ -134,7 +141,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn spaces(&self, query: &SpaceQuery) -> Result<Page<Space>, StoreError> {
-        let pattern = pattern(query.filter.as_deref().unwrap_or_default());
+        let filter = query.filter.as_deref().unwrap_or_default();
+        if filter.contains(NO_TEXT) {
+            return Ok(Page {
+                total: 0,
+                items: Vec::new(),
+            });
+        }
+        let pattern = pattern(filter);
         let total: i64 =
             sqlx::query("SELECT COUNT(*) FROM spaces WHERE search_key LIKE $1 ESCAPE '!'")
                 .bind(pattern.clone())
