@@ -86,7 +86,13 @@ impl Timing {
             }
         }
         self.last_arrival = Some(now);
-        let bucket = ((offset - self.base()) / BUCKET_NS).clamp(0, BUCKETS as i64 - 1);
+        let relative = offset - self.base();
+        if relative > self.target_max {
+            // An outage: waiting for its packets is not allowed, so they must not
+            // raise the target for those that can be waited for.
+            return;
+        }
+        let bucket = (relative / BUCKET_NS).clamp(0, BUCKETS as i64 - 1);
         self.weights[bucket as usize] += self.weight_next;
         self.weight_total += self.weight_next;
         self.weight_next *= 1.0 + 1.0 / MEMORY;
