@@ -35,7 +35,6 @@ pub const SEND_HEAD_ROOM: usize = 64;
 
 /// Sizes of a driver. All memory is taken at the start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct Config {
     /// Sockets: keys are below this. 1 to 32,767.
     pub sockets: u32,

@@ -10,7 +10,6 @@ use crate::error::RegisterError;
 
 /// How a media socket is made. The default fits a leg of audio.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct SocketOptions {
     /// Bytes of datagrams and their bookkeeping (about 800 each for small
     /// ones) that wait in the kernel at most. It clips at net.core.rmem_max.
