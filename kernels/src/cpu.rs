@@ -1,6 +1,6 @@
 //! Which instructions this machine grants.
 //!
-//! A token ([`Avx2`], [`Avx512`], [`Neon`]) exists only where its feature was
+//! A token ([`Avx2`], [`Avx512`], [`Neon`], [`ShaNi`]) exists only where its feature was
 //! detected, so a function that takes one may use the feature and needs no
 //! other proof. Detection is a few loads of a cached word: call it per frame,
 //! not per sample.
@@ -24,6 +24,8 @@ pub enum Feature {
     Avx512 = 1 << 1,
     /// 128-bit vectors of AArch64.
     Neon = 1 << 2,
+    /// SHA-1 rounds in hardware (x86-64, with SSE4.1 and SSSE3).
+    ShaNi = 1 << 3,
 }
 
 static HIDDEN: AtomicU8 = AtomicU8::new(0);
@@ -109,6 +111,28 @@ impl Neon {
     pub fn detect() -> Option<Self> {
         #[cfg(target_arch = "aarch64")]
         if visible(Feature::Neon) && std::arch::is_aarch64_feature_detected!("neon") {
+            return Some(Self(()));
+        }
+        None
+    }
+}
+
+/// Proof that the SHA instructions of x86-64, SSE4.1 and SSSE3 were detected.
+/// It is no [`Level`]: it makes one hash quick and is of no use elsewhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ShaNi(());
+
+impl ShaNi {
+    /// The token, where the machine grants it.
+    #[must_use]
+    #[inline]
+    pub fn detect() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if visible(Feature::ShaNi)
+            && is_x86_feature_detected!("sha")
+            && is_x86_feature_detected!("sse4.1")
+            && is_x86_feature_detected!("ssse3")
+        {
             return Some(Self(()));
         }
         None

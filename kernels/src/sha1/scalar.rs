@@ -10,9 +10,8 @@ pub(super) fn compress(state: &mut State, blocks: &[Block]) {
             *word = u32::from_be_bytes(*bytes);
         }
         for t in 16..80 {
-            schedule[t] =
-                (schedule[t - 3] ^ schedule[t - 8] ^ schedule[t - 14] ^ schedule[t - 16])
-                    .rotate_left(1);
+            schedule[t] = (schedule[t - 3] ^ schedule[t - 8] ^ schedule[t - 14] ^ schedule[t - 16])
+                .rotate_left(1);
         }
         let [mut a, mut b, mut c, mut d, mut e] = *state;
         for (t, word) in schedule.into_iter().enumerate() {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cpu::{Feature, hide};
 
 fn hex(text: &str) -> Vec<u8> {
     text.as_bytes()
@@ -75,4 +76,88 @@ fn tags_of_rfc2202_3() {
             hex(expected)
         );
     }
+}
+
+/// HMAC as RFC 2104 section 2 has it, without the shortcut of section 4.
+fn slow_hmac(key: &[u8; 20], message: &[u8]) -> [u8; DIGEST_LEN] {
+    let padded = |pad: u8| {
+        let mut block = [pad; BLOCK_LEN];
+        for (byte, key) in block.iter_mut().zip(key) {
+            *byte ^= key;
+        }
+        block.to_vec()
+    };
+    let inner = digest(&[padded(0x36), message.to_vec()].concat());
+    digest(&[padded(0x5c), inner.to_vec()].concat())
+}
+
+/// The engine's tags for messages of these lengths, each under its own key,
+/// beside the reference's.
+fn check(engine: Option<Engine>, lengths: impl Iterator<Item = usize>, seed: u64) {
+    let mut seed = seed | 1;
+    let mut random = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as u8
+    };
+    let cases: Vec<([u8; 20], Vec<u8>)> = lengths
+        .map(|len| {
+            let message = (0..len).map(|_| random()).collect();
+            (core::array::from_fn(|_| random()), message)
+        })
+        .collect();
+    let mut jobs: Vec<_> = cases
+        .iter()
+        .map(|(key, message)| HmacJob {
+            key: HmacKey::new(key),
+            message,
+            tag: [0; DIGEST_LEN],
+        })
+        .collect();
+    match engine {
+        Some(engine) => engine.hmac_many(&mut jobs),
+        None => hmac_many(&mut jobs),
+    }
+    for (job, (key, message)) in jobs.iter().zip(&cases) {
+        assert_eq!(
+            job.tag,
+            slow_hmac(key, message),
+            "{} over {} bytes, one of {}",
+            engine.map_or("the choice", Engine::name),
+            message.len(),
+            cases.len()
+        );
+    }
+}
+
+#[test]
+fn every_engine_equals_the_reference() {
+    let _all = hide(&[]);
+    for engine in Engine::granted().map(Some).chain([None]) {
+        check(engine, 0..=300, 1);
+        for len in 0..=300 {
+            check(engine, core::iter::once(len), len as u64);
+        }
+        for count in 0..40 {
+            check(engine, core::iter::repeat_n(185, count), 7);
+            check(
+                engine,
+                (0..count).map(|i| (i * 7_919 + count * 104_729) % 1_500),
+                count as u64,
+            );
+        }
+    }
+    let (key, message) = ([9; 20], [7; 1_234]);
+    assert_eq!(
+        hmac(&HmacKey::new(&key), &message),
+        slow_hmac(&key, &message)
+    );
+}
+
+#[test]
+fn a_hidden_engine_is_not_used() {
+    let _hidden = hide(&[Feature::ShaNi, Feature::Avx2]);
+    assert_eq!(Engine::best(16), Engine::Scalar);
+    assert_eq!(Engine::granted().count(), 1);
 }
