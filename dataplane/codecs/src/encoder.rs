@@ -7,16 +7,16 @@ use crate::g722::G722Encoder;
 use crate::opus_codec::OpusEncoder;
 use crate::{CodecUnavailable, EncodeError};
 
-/// What Opus spends where nobody sets a bound: fullband speech at its best,
+/// What Opus spends where nobody says otherwise: fullband speech at its best,
 /// mono, in 20 ms frames, takes 28 to 40 kbit/s (RFC 7587 section 3.1.1).
 pub const OPUS_BIT_RATE_BPS_DEFAULT: u32 = 32_000;
 
 /// How Opus is to encode. The other codecs have no choice and ignore it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EncoderOptions {
-    /// Most that may be spent, bit/s (6,000 to 510,000; what is outside is moved
+    /// What is spent on average while somebody speaks, bit/s (6,000 to 510,000; what is outside is moved
     /// to the nearer end); 0 for [`OPUS_BIT_RATE_BPS_DEFAULT`].
-    pub bit_rate_bps_max: u32,
+    pub bit_rate_bps: u32,
     /// 0 (quick) to 10 (good).
     pub complexity: u8,
     /// In silence payloads of two bytes or less come out, which need not be sent.
@@ -30,7 +30,7 @@ impl Default for EncoderOptions {
     /// Complexity 5: 120 us a frame where 10 takes 190, and nobody hears it on speech.
     fn default() -> Self {
         Self {
-            bit_rate_bps_max: 0,
+            bit_rate_bps: 0,
             complexity: 5,
             discontinuous: false,
             loss_percent: 0,

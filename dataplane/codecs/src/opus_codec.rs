@@ -170,7 +170,7 @@ impl OpusEncoder {
 
     fn apply(&mut self) -> opus::Result<()> {
         let options = &self.options;
-        let bit_rate = match options.bit_rate_bps_max {
+        let bit_rate = match options.bit_rate_bps {
             0 => OPUS_BIT_RATE_BPS_DEFAULT,
             // RFC 7587 section 3.1.1
             asked => asked.clamp(6_000, 510_000),
