@@ -1,3 +1,5 @@
+//! Both resamplers against their promises and against one plain convolution.
+
 use std::f64::consts::TAU;
 
 use super::*;
