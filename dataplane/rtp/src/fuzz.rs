@@ -1,1 +1,324 @@
-//! placeholder
+//! Bodies of fuzz targets, compiled with everything else so that they cannot rot.
+//!
+//! Each takes any bytes and asserts more than the absence of a panic. The tests
+//! below run them over random and over nearly valid input; a fuzzer's target is
+//! one call.
+
+use plenum_abi::{Nanos, SocketAddress};
+
+use crate::dtmf::{DtmfReceiver, EVENT_MAX};
+use crate::jitter::{Arrival, JitterBuffer, JitterConfig, Pop};
+use crate::learning::{AddressLearner, Decision, LearnConfig, RtcpEvidence, RtpEvidence};
+use crate::packet::{Kind, RTP_HEADER_LEN, RtpPacket, classify, header_len};
+use crate::rtcp::{Compound, RtcpPacket};
+
+/// Every part of a parsed packet lies in the datagram, in order.
+pub fn packet(data: &[u8]) {
+    let Ok(packet) = RtpPacket::parse(data) else {
+        return;
+    };
+    assert_eq!(data[0] >> 6, 2);
+    assert!(matches!(classify(data), Kind::Rtp | Kind::Rtcp));
+    let payload = packet.payload_range();
+    assert_eq!(header_len(data), Ok(payload.start));
+    assert!(RTP_HEADER_LEN <= payload.start && payload.end <= data.len());
+    let csrcs = packet.csrcs().count();
+    let extension = packet.extension().map_or(0, |(_, bytes)| 4 + bytes.len());
+    assert_eq!(RTP_HEADER_LEN + 4 * csrcs + extension, payload.start);
+    for id in 0..=255 {
+        if let Some(element) = packet.extension_element(id) {
+            assert!(id != 0 && element.len() < extension);
+        }
+    }
+}
+
+/// A compound packet that was accepted reads to its end, and its counts are kept.
+pub fn rtcp(data: &[u8]) {
+    let Ok(compound) = Compound::parse(data) else {
+        return;
+    };
+    let mut words = 0;
+    for (index, packet) in compound.packets().enumerate() {
+        let at = words * 4;
+        let count = usize::from(data[at] & 0x1f);
+        words += 1 + usize::from(u16::from_be_bytes([data[at + 2], data[at + 3]]));
+        let report = match packet {
+            RtcpPacket::SenderReport(report) => Some((report.ssrc, report.blocks().count())),
+            RtcpPacket::ReceiverReport(report) => Some((report.ssrc, report.blocks().count())),
+            RtcpPacket::SourceDescription(description) => {
+                assert!(description.items().all(|item| item.text.len() <= 255));
+                None
+            }
+            RtcpPacket::Bye(bye) => {
+                assert_eq!(bye.sources().count(), count);
+                None
+            }
+            _ => None,
+        };
+        if let Some((ssrc, blocks)) = report {
+            assert_eq!(blocks, count);
+            assert!(index > 0 || ssrc == compound.sender_ssrc());
+        }
+        assert!(index > 0 || report.is_some());
+        let nacks = packet.nacks().count();
+        assert!(nacks <= data.len() / 4 * 17);
+        assert!(packet.full_intra_requests().count() <= data.len() / 8);
+    }
+    assert_eq!(words * 4, data.len(), "the packets fill the datagram");
+}
+
+/// Whatever comes, sound goes out in the order of its numbers between restarts,
+/// a tick ends after a bounded number of questions, and the bound holds.
+pub fn jitter(data: &[u8]) {
+    let mut buffer = JitterBuffer::<u64>::new(&JitterConfig::new(8_000));
+    let mut now = 1_000_000_000_u64;
+    let mut inserted = 0;
+    let (mut sequence, mut timestamp) = (0_u16, 0_u32);
+    let mut last: Option<u64> = None;
+    let mut restarts = 0;
+    for chunk in data.chunks_exact(6) {
+        let &[what, a, b, c, d, e] = chunk else {
+            continue;
+        };
+        now += u64::from(e) * 250_000;
+        match what % 8 {
+            0 => {
+                // Anything at all.
+                sequence = u16::from_be_bytes([a, b]);
+                timestamp = u32::from_be_bytes([c, d, a, b]);
+            }
+            1 => sequence = sequence.wrapping_add_signed(i16::from(a as i8)),
+            2 => timestamp = timestamp.wrapping_add(u32::from_be_bytes([0, a, b, c])),
+            _ => {
+                sequence = sequence.wrapping_add(1);
+                timestamp = timestamp.wrapping_add(160);
+            }
+        }
+        let arrival = Arrival {
+            sequence,
+            timestamp,
+            ticks: if d > 250 {
+                u32::from_be_bytes([a, b, c, d])
+            } else {
+                160
+            },
+            marker: b & 1 != 0,
+            discontinuous: c > 250,
+        };
+        if a > 250 {
+            buffer.skip(sequence);
+        } else if buffer
+            .insert(Nanos(now), arrival, u64::from(sequence))
+            .is_ok()
+        {
+            inserted += 1;
+        }
+        if what & 0x10 == 0 {
+            continue;
+        }
+        let mut sound = 0;
+        for question in 0.. {
+            assert!(question <= 64 + 3, "a tick that never ends");
+            if buffer.counters().restarts != restarts {
+                restarts = buffer.counters().restarts;
+                last = None;
+            }
+            match buffer.pop(Nanos(now)) {
+                Pop::Packet { item, ticks, .. } => {
+                    assert!(ticks <= 960);
+                    if let Some(last) = last {
+                        let step = (item as u16).wrapping_sub(last as u16);
+                        assert!(step != 0 && step < 0x8000, "{last} then {item}");
+                    }
+                    last = Some(item);
+                    sound += ticks;
+                }
+                Pop::Missing { ticks, .. } => {
+                    assert!((1..=960).contains(&ticks));
+                    // One tick of a packet may stand for less than a step.
+                    sound += ticks.max(3);
+                }
+                Pop::Silence | Pop::Wait => break,
+            }
+            if sound >= 160 {
+                break;
+            }
+        }
+        assert!(buffer.level() <= 64);
+        assert!(buffer.target().as_millis() <= 200);
+    }
+    let counters = buffer.counters();
+    assert!(counters.played + counters.discarded <= inserted);
+}
+
+/// Digits are digits, no timestamp gives two of them in a row, and an event
+/// that is left alone ends.
+pub fn dtmf(data: &[u8]) {
+    let mut receiver = DtmfReceiver::new(8_000);
+    let mut now = Nanos(1_000_000_000);
+    for chunk in data.chunks_exact(8) {
+        now = Nanos(now.0 + u64::from(chunk[7]) * 1_000_000);
+        if let Some(digit) = receiver.on_timeout(now) {
+            assert!(digit.event <= EVENT_MAX);
+        }
+        let timestamp = u32::from_be_bytes([0, chunk[0] & 3, chunk[1], chunk[2]]);
+        let marker = chunk[0] & 0x80 != 0;
+        let digits = receiver.on_packet(now, timestamp, marker, &chunk[3..7]);
+        assert!(digits.count() <= 2);
+        for digit in digits {
+            assert!(digit.event <= EVENT_MAX);
+        }
+        // Said again, it ends nothing again.
+        assert_eq!(
+            receiver
+                .on_packet(now, timestamp, marker, &chunk[3..7])
+                .count(),
+            0
+        );
+    }
+    if let Some(deadline) = receiver.deadline() {
+        assert!(receiver.on_timeout(deadline).is_some());
+    }
+    assert!(!receiver.is_running());
+}
+
+/// On a secure leg nothing without a tag is accepted or moves it; on a plain
+/// one an address is only ever learned from three packets of its own.
+pub fn learning(data: &[u8]) {
+    let Some((&first, rest)) = data.split_first() else {
+        return;
+    };
+    let address = |n: u8| SocketAddress {
+        ip: [n % 3; 16],
+        port: 1_000 + u16::from(n % 8),
+        ..SocketAddress::UNKNOWN
+    };
+    let secure = first & 1 != 0;
+    let config = LearnConfig {
+        signalled_rtp: address(0),
+        signalled_rtcp: address(1),
+        secure,
+        rtcp_mux: first & 2 != 0,
+        learn: true,
+    };
+    let mut now = Nanos(1_000_000_000);
+    let mut learner = AddressLearner::new(now, config);
+    let mut heard = [0_u32; 24];
+    for chunk in rest.chunks_exact(5) {
+        now = Nanos(now.0 + u64::from(chunk[4]) * u64::from(chunk[4]) * 200_000);
+        let authenticated = chunk[0] & 0x40 != 0;
+        let source = address(chunk[1]);
+        let before = (learner.rtp_address(), learner.rtcp_address());
+        let decision = if chunk[0] & 0x80 == 0 {
+            heard[usize::from(chunk[1] % 24)] += 1;
+            let packet = RtpEvidence {
+                source,
+                ssrc: u32::from(chunk[2] % 4),
+                sequence: u16::from(chunk[3]),
+            };
+            let decision = learner.on_rtp(now, &packet, authenticated);
+            if let Decision::Learned(learned) = decision {
+                assert!(secure || heard[usize::from(chunk[1] % 24)] >= 3);
+                assert_eq!(learner.rtp_address(), Some(learned));
+            }
+            decision
+        } else {
+            let packet = RtcpEvidence {
+                source,
+                ssrc: u32::from(chunk[2] % 4),
+            };
+            learner.on_rtcp(now, &packet, authenticated)
+        };
+        match decision {
+            Decision::Learned(learned) => assert_eq!(learned, source),
+            Decision::Accept => {}
+            Decision::Refuse(_) => {
+                assert_eq!(before, (learner.rtp_address(), learner.rtcp_address()));
+            }
+        }
+        if secure && !authenticated {
+            assert!(matches!(decision, Decision::Refuse(_)));
+        }
+        if chunk[0] & 0x3f == 0 {
+            learner.relearn(now, config);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::packet::RtpHeader;
+    use crate::rtcp::{CompoundWriter, ReportBlock, SenderInfo};
+    use crate::test_random::Random;
+
+    /// Random bytes of every length up to `longest`.
+    fn each_random(rounds: usize, longest: u64, body: impl Fn(&[u8])) {
+        let mut random = Random(20_261_121);
+        let mut data = vec![0; longest as usize];
+        for _ in 0..rounds {
+            let len = random.below(longest + 1) as usize;
+            random.fill(&mut data[..len]);
+            body(&data[..len]);
+        }
+    }
+
+    /// A valid datagram with up to three bytes changed and perhaps its end cut off.
+    fn each_mutant(rounds: usize, valid: &[u8], body: impl Fn(&[u8])) {
+        let mut random = Random(20_261_122);
+        for _ in 0..rounds {
+            let mut data = valid.to_vec();
+            for _ in 0..random.below(4) {
+                let at = random.below(data.len() as u64) as usize;
+                data[at] = random.next() as u8;
+            }
+            if random.chance(200_000) {
+                data.truncate(random.below(valid.len() as u64) as usize);
+            }
+            body(&data);
+        }
+    }
+
+    #[test]
+    fn packets() {
+        each_random(20_000, 64, super::packet);
+        let mut valid = vec![0; 60];
+        RtpHeader::default().write(&mut valid);
+        valid[0] = 0xb2;
+        valid[20..24].copy_from_slice(&[0xbe, 0xde, 0, 3]);
+        valid[24..36].copy_from_slice(&[0x11, 1, 2, 0x20, 3, 0, 0x31, 4, 5, 0, 0, 0]);
+        valid[59] = 4;
+        super::packet(&valid);
+        each_mutant(20_000, &valid, super::packet);
+    }
+
+    #[test]
+    fn compounds() {
+        each_random(20_000, 64, super::rtcp);
+        let mut valid = [0; 256];
+        let len = CompoundWriter::new(&mut valid)
+            .sender_report(1, &SenderInfo::default(), &[ReportBlock::default(); 2])
+            .cname(1, b"a@b.example")
+            .bye(1)
+            .finish()
+            .unwrap();
+        valid[len..len + 16]
+            .copy_from_slice(&[0x81, 205, 0, 3, 0, 0, 0, 7, 0, 0, 0, 9, 0, 5, 0x80, 5]);
+        super::rtcp(&valid[..len + 16]);
+        each_mutant(20_000, &valid[..len + 16], super::rtcp);
+    }
+
+    #[test]
+    fn jitter_buffers() {
+        each_random(2_000, 3_000, super::jitter);
+    }
+
+    #[test]
+    fn telephone_events() {
+        each_random(5_000, 800, super::dtmf);
+    }
+
+    #[test]
+    fn learners() {
+        each_random(5_000, 1_000, super::learning);
+    }
+}

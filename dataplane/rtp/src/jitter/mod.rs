@@ -268,10 +268,9 @@ impl<T> JitterBuffer<T> {
         if front.missing > 0 && gap > 0 && !self.silent && !silent_too {
             return self.conceal_lost(gap, &front);
         }
-        if jump > slack && (gap > 0 || self.silent) {
-            if self.timing.until_due(now, front.timestamp) > 0 {
-                return self.silence();
-            }
+        let after_silence = jump > slack && (gap > 0 || self.silent);
+        if after_silence && self.timing.until_due(now, front.timestamp) > 0 {
+            return self.silence();
         }
         self.take(now, &front)
     }
