@@ -85,8 +85,8 @@ fn what_was_answered_survives_kill_9_again_and_again() {
             // At most the one that was being made when the end came.
             let total = store.spaces(&all).await.unwrap().total;
             assert!((promised..=promised + 1).contains(&total));
-            let last = said.iter().filter_map(|line| line.strip_prefix("dialog "));
-            let last: u32 = last.last().unwrap().parse().unwrap();
+            let mut last = said.iter().filter_map(|line| line.strip_prefix("dialog "));
+            let last: u32 = last.next_back().unwrap().parse().unwrap();
             let dialogs = store.dialogs().await.unwrap();
             for n in 0..=last {
                 assert!(dialogs.contains(&dialog(n, "state")), "{n}");
