@@ -1,1 +1,41 @@
 //! The call bridge's decisions: pure, over traits.
+//!
+//! ```text
+//!   SIP, REST, media events, time ---> App ---> outputs: SIP, media, store
+//!                                       |
+//!                                       +-- Places: slots and counters, asked at once
+//! ```
+//! A *call* is a space in use: it begins with its first leg and ends with its
+//! last. A *leg* is one connection of a call, and at once its participant. Each
+//! method takes the world as it is now ([`World`]) and leaves what is to be
+//! done in [`World::out`], in order. Looking up a space is the one thing that
+//! takes time: [`Output::Resolve`] asks for it and [`App::resolved`] gives the
+//! answer.
+//!
+//! What a leg needs to go on after a restart is a plain value ([`SavedLeg`]),
+//! handed out with every change.
+//!
+//! This crate opens no socket and no database, reads no clock, makes no
+//! randomness, and never sees a SIP message: SDP is text that goes through
+//! `plenum-sdp`.
+#![forbid(unsafe_code)]
+
+mod app;
+mod call;
+mod config;
+mod digits;
+mod guard;
+mod leg;
+mod media;
+mod place;
+mod saved;
+mod world;
+
+pub use app::{App, EndCause, Error, Incoming, Refusal, Statistics};
+pub use config::AppConfig;
+pub use place::{Counters, Place, Places};
+pub use saved::{RestoreError, SavedCall, SavedLeg};
+pub use world::{DtmfDigit, Invitation, Moment, Output, World};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! After the control process was replaced.
+
+use plenum_abi::LegConfig;
+use plenum_model::CallLegId;
+
+use super::App;
+use crate::call::Call;
+use crate::leg::{Leg, Phase};
+use crate::world::{Output, World};
+use crate::{RestoreError, SavedLeg};
+
+impl App {
+    /// Takes a leg up again whose dialog was found in the store. `running` is
+    /// what the arena has of it, and `vacant` that its slot never had this tenant:
+    /// then it is set up as if just now. Slots must have been adopted before.
+    ///
+    /// A leg that the media plane has removed is not set up a second time: its
+    /// keys were used, and a keystream must not come twice.
+    ///
+    /// # Errors
+    /// [`RestoreError`]: the caller ends the dialog.
+    pub fn restore(
+        &mut self,
+        saved: &SavedLeg,
+        running: Option<LegConfig>,
+        vacant: bool,
+        world: &mut World<'_>,
+    ) -> Result<(), RestoreError> {
+        if !saved.connected && (saved.outgoing || saved.offering) {
+            return Err(RestoreError::NotConnected);
+        }
+        let wanted = match saved.config.is_empty() {
+            true => None,
+            false => Some(saved.leg_config().ok_or(RestoreError::Unreadable)?),
+        };
+        if wanted.is_some() && running.is_none() && !vacant {
+            return Err(RestoreError::MediaGone);
+        }
+        self.restore_call(saved, world);
+        let number = self.number();
+        let mut leg = Leg::restored(saved, number, world.now);
+        // The far end may have acknowledged while nobody listened; it will be
+        // hung up for silence if not.
+        leg.phase = Phase::Connected;
+        leg.connected_unix_ms.get_or_insert(saved.began_unix_ms);
+        if let (Some(wanted), Some(running)) = (&mut leg.config, running) {
+            // What the worker has counts where it is newer than what was stored.
+            if running.revision >= wanted.revision {
+                *wanted = running;
+            }
+        }
+        let told = running.map(|config| config.revision);
+        let place = leg.place;
+        let config = leg.config;
+        self.insert_leg(leg);
+        if let Some(config) = config
+            && told != Some(config.revision)
+        {
+            world.out.push(Output::SetLeg {
+                place,
+                config: Box::new(config),
+            });
+        }
+        Ok(())
+    }
+
+    fn restore_call(&mut self, saved: &SavedLeg, world: &mut World<'_>) {
+        if self.call(saved.call.id).is_some() {
+            return;
+        }
+        let mut call = Call::restored(&saved.call);
+        match world.places.conference_revision(call.place) {
+            Some(revision) => call.revision = revision,
+            None => world.out.push(Output::SetConference {
+                place: call.place,
+                config: call.config(&self.config),
+            }),
+        }
+        self.insert_call(call);
+    }
+
+    /// Whether a leg of this id is in a call.
+    #[must_use]
+    pub fn has_leg(&self, id: CallLegId) -> bool {
+        self.legs.contains_key(&id)
+    }
+
+    /// Whether a conference slot is that of a call.
+    #[must_use]
+    pub fn has_conference(&self, place: crate::Place) -> bool {
+        self.calls.values().any(|call| call.place == place)
+    }
+}

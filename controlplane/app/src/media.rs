@@ -1,0 +1,118 @@
+//! From what was negotiated to what the media plane is told.
+
+use plenum_abi::{
+    AudioCodec, LegConfig, LegFlags, NO_PAYLOAD_TYPE, PayloadMap, SocketAddress, SrtpSuite,
+};
+use plenum_model::{AudioCodecName, CallLegConfiguration, CipherSuite};
+use plenum_sdp::Audio;
+
+/// Suites we can do, best first.
+pub(crate) const SUITES: [SrtpSuite; 6] = [
+    SrtpSuite::AeadAes256Gcm,
+    SrtpSuite::AeadAes128Gcm,
+    SrtpSuite::AesCm256HmacSha1_80,
+    SrtpSuite::AesCm128HmacSha1_80,
+    SrtpSuite::AesCm256HmacSha1_32,
+    SrtpSuite::AesCm128HmacSha1_32,
+];
+
+/// Whether two configurations have the same keys in both directions.
+fn same_keys(a: &LegConfig, b: &LegConfig) -> bool {
+    a.srtp_suite == b.srtp_suite && a.tx_keys == b.tx_keys && a.rx_keys == b.rx_keys
+}
+
+/// New keys of the far end would start our own keystream again: the media plane
+/// starts both directions anew when keys change.
+pub(crate) fn would_reuse_keystream(before: &LegConfig, audio: &Audio) -> bool {
+    audio.srtp.as_ref().is_some_and(|srtp| {
+        before.srtp_suite == srtp.suite as u8
+            && before.tx_keys == srtp.tx_keys
+            && before.rx_keys != srtp.rx_keys
+    })
+}
+
+/// Writes what was negotiated into `config`; identity, SSRC and gains stay.
+pub(crate) fn negotiated(config: &mut LegConfig, audio: &Audio) {
+    let before = *config;
+    let mut codecs = [PayloadMap::default(); 4];
+    for (map, (payload_type, codec)) in codecs.iter_mut().zip(&audio.codecs) {
+        *map = PayloadMap {
+            payload_type: *payload_type,
+            codec: *codec as u8,
+        };
+    }
+    let comfort_noise = audio.comfort_noise_payload_type;
+    let discontinuous = comfort_noise.is_some() || audio.opus.is_some_and(|opus| opus.dtx);
+    config.codecs = codecs;
+    config.remote_rtp = SocketAddress::from(audio.remote_rtp);
+    config.remote_rtcp = SocketAddress::from(audio.remote_rtcp);
+    config.telephone_event_payload_type = audio
+        .telephone_event_payload_type
+        .unwrap_or(NO_PAYLOAD_TYPE);
+    config.comfort_noise_payload_type = comfort_noise.unwrap_or(NO_PAYLOAD_TYPE);
+    config.packet_ms = audio.packet_ms;
+    config.bit_rate_bps_max = audio.opus.map_or(0, |opus| opus.max_average_bit_rate_bps);
+    config.flags = config
+        .flags()
+        .with(LegFlags::SEND, audio.direction.send)
+        .with(LegFlags::RECEIVE, audio.direction.receive)
+        .with(LegFlags::RTCP_MUX, audio.rtcp_mux)
+        .with(LegFlags::DISCONTINUOUS, discontinuous)
+        .with(LegFlags::LEARN_ADDRESS, true)
+        .0;
+    match &audio.srtp {
+        Some(srtp) => {
+            config.srtp_suite = srtp.suite as u8;
+            config.tx_keys = srtp.tx_keys;
+            config.rx_keys = srtp.rx_keys;
+        }
+        None => {
+            config.srtp_suite = 0;
+            config.tx_keys = Default::default();
+            config.rx_keys = Default::default();
+        }
+    }
+    if !same_keys(&before, config) {
+        config.key_epoch = before.key_epoch.wrapping_add(1);
+    }
+}
+
+/// Writes the switches of the API into `config`.
+pub(crate) fn muted(config: &mut LegConfig, wish: &CallLegConfiguration) {
+    config.flags = config
+        .flags()
+        .with(LegFlags::RX_AUDIO_MUTE, wish.rx_audio_mute == Some(true))
+        .with(LegFlags::TX_AUDIO_MUTE, wish.tx_audio_mute == Some(true))
+        .0;
+}
+
+/// The far end, or nothing, may not be sent to or received from.
+pub(crate) fn silenced(config: &mut LegConfig) {
+    config.flags = config
+        .flags()
+        .with(LegFlags::SEND, false)
+        .with(LegFlags::RECEIVE, false)
+        .0;
+}
+
+pub(crate) const fn codec_name(codec: AudioCodec) -> Option<AudioCodecName> {
+    Some(match codec {
+        AudioCodec::Pcmu => AudioCodecName::G711u,
+        AudioCodec::Pcma => AudioCodecName::G711a,
+        AudioCodec::G722 => AudioCodecName::G722,
+        AudioCodec::Opus => AudioCodecName::Opus,
+        _ => return None,
+    })
+}
+
+pub(crate) const fn cipher_suite(suite: SrtpSuite) -> Option<CipherSuite> {
+    Some(match suite {
+        SrtpSuite::AesCm128HmacSha1_80 => CipherSuite::AesCm128HmacSha1_80,
+        SrtpSuite::AesCm128HmacSha1_32 => CipherSuite::AesCm128HmacSha1_32,
+        SrtpSuite::AesCm256HmacSha1_80 => CipherSuite::AesCm256HmacSha1_80,
+        SrtpSuite::AesCm256HmacSha1_32 => CipherSuite::AesCm256HmacSha1_32,
+        SrtpSuite::AeadAes128Gcm => CipherSuite::AeadAes128Gcm,
+        SrtpSuite::AeadAes256Gcm => CipherSuite::AeadAes256Gcm,
+        _ => return None,
+    })
+}

@@ -1,0 +1,157 @@
+//! What goes into a decision beside the question, and what comes out.
+
+use std::time::Duration;
+
+use plenum_abi::{CommandKind, ConferenceConfig, LegConfig, Nanos};
+use plenum_model::CallLegId;
+use rand::CryptoRng;
+
+use crate::{Place, Places, SavedLeg};
+
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Moment {
+    /// `CLOCK_MONOTONIC`, for intervals.
+    pub monotonic: Nanos,
+    /// Unix time in milliseconds, for what outlives a boot.
+    pub unix_ms: i64,
+}
+
+impl Moment {
+    /// Since a moment of the Unix clock; zero when that is in the future.
+    pub(crate) fn since_unix_ms(self, unix_ms: i64) -> Duration {
+        Duration::from_millis(u64::try_from(self.unix_ms - unix_ms).unwrap_or(0))
+    }
+}
+
+/// The world as it is at the moment of a decision.
+pub struct World<'a> {
+    /// Now.
+    pub now: Moment,
+    /// Slots and counters.
+    pub places: &'a mut dyn Places,
+    /// For ids, keys and SSRCs.
+    pub rng: &'a mut dyn CryptoRng,
+    /// What is to be done, in this order.
+    pub out: &'a mut Vec<Output>,
+}
+
+/// A digit to be sent by a worker (RFC 4733).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DtmfDigit {
+    /// Event code, 0 to 15.
+    pub event: u8,
+    /// How long it sounds, milliseconds.
+    pub duration_ms: u16,
+}
+
+/// Whom to call, and as whom.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Invitation {
+    /// The far end, as it was asked for: a SIP URI or `user@host`.
+    pub to: String,
+    /// User part of our address.
+    pub from_user: String,
+    /// Our display name.
+    pub from_display: String,
+    /// Our offer.
+    pub sdp: String,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Look for the space that `user` names and answer with [`crate::App::resolved`].
+    Resolve {
+        /// Who waits for it.
+        leg: CallLegId,
+        /// User part of the address, as dialled.
+        user: String,
+    },
+    /// SIP: 200 with this SDP.
+    Accept {
+        /// The leg.
+        leg: CallLegId,
+        /// Our answer, or our offer where the caller made none.
+        sdp: String,
+    },
+    /// SIP: refuse a call that was not accepted.
+    Reject {
+        /// The leg.
+        leg: CallLegId,
+        /// 300 to 699.
+        code: u16,
+        /// For people.
+        reason: String,
+        /// Seconds.
+        retry_after: Option<u32>,
+    },
+    /// SIP: end a leg, whatever its state.
+    HangUp {
+        /// The leg.
+        leg: CallLegId,
+        /// For people; empty where there is nothing to say.
+        reason: String,
+    },
+    /// SIP: call somebody.
+    Invite {
+        /// The leg.
+        leg: CallLegId,
+        /// Whom.
+        invitation: Invitation,
+    },
+    /// SIP: our answer to an offer that came with a 200.
+    Acknowledge {
+        /// The leg.
+        leg: CallLegId,
+        /// The answer.
+        sdp: String,
+    },
+    /// SIP: offer a changed session.
+    Reinvite {
+        /// The leg.
+        leg: CallLegId,
+        /// The offer.
+        sdp: String,
+    },
+    /// SIP: a digit by INFO, for far ends without telephone-event.
+    DtmfInfo {
+        /// The leg.
+        leg: CallLegId,
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+        /// Milliseconds.
+        duration_ms: u16,
+    },
+    /// Media: create or change a leg.
+    SetLeg {
+        /// Its slot.
+        place: Place,
+        /// What it is to be.
+        config: Box<LegConfig>,
+    },
+    /// Media: create or change a conference.
+    SetConference {
+        /// Its slot.
+        place: Place,
+        /// What it is to be.
+        config: ConferenceConfig,
+    },
+    /// Media: remove a leg ([`CommandKind::RemoveLeg`]) or a conference
+    /// ([`CommandKind::RemoveConference`]).
+    Remove {
+        /// Which.
+        kind: CommandKind,
+        /// Its slot.
+        place: Place,
+    },
+    /// Media: send a digit.
+    SendDtmf {
+        /// The leg's slot.
+        place: Place,
+        /// The digit.
+        digit: DtmfDigit,
+    },
+    /// Store: this is the leg now; beside its dialog it survives a restart.
+    Save(Box<SavedLeg>),
+}
