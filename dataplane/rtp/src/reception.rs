@@ -285,6 +285,9 @@ mod tests {
         feed(&mut reception, (100..200).chain(100..200));
         let block = reception.report(7, 0, 0).unwrap();
         assert_eq!((block.fraction_lost, block.cumulative_lost), (0, -175));
+        feed(&mut reception, (200..300).filter(|n| n % 2 == 0));
+        let block = reception.report(7, 0, 0).unwrap();
+        assert!((126..=128).contains(&block.fraction_lost));
         // An interval without packets divides by nothing.
         assert_eq!(reception.report(7, 0, 0).unwrap().fraction_lost, 0);
     }
@@ -329,6 +332,17 @@ mod tests {
             reception.jitter_us(),
             u64::from(reception.jitter_ticks()) * 125
         );
+    }
+
+    #[test]
+    fn a_restart_is_not_jitter() {
+        let mut reception = Reception::authenticated(8_000);
+        feed(&mut reception, 0..100);
+        for n in 0..3_u16 {
+            let now = at(2_000 + 20 * u64::from(n));
+            reception.on_packet(now, 20_000 + n, 24_000 + 160 * u32::from(n));
+        }
+        assert_eq!(reception.jitter_ticks(), 0);
     }
 
     proptest! {

@@ -258,7 +258,7 @@ fn each_seed(network: Network, check: impl Fn(&Outcome)) {
     for seed in [1, 2, 3] {
         let network = Network { seed, ..network };
         let outcome = run(network);
-        println!("{network:?}\n  {outcome:?}");
+        eprintln!("{network:?}\n  {outcome:?}");
         check(&outcome);
     }
 }

@@ -182,6 +182,45 @@ fn a_pause_is_silence_and_the_next_talk_plays_when_due() {
 }
 
 #[test]
+fn loss_beside_a_pause_is_concealed_where_it_was() {
+    // 7 is lost and 8 comes a second later on the sender's clock as well.
+    let after_pause = |marker| Arrival {
+        timestamp: 8 * 160 + 8_000,
+        marker,
+        ..sound(8)
+    };
+    // With the marker 8 begins the talk, so 7 was the end of the one before.
+    let mut buffer = playing(5);
+    assert_packet(buffer.pop(at(140)), 5);
+    assert_packet(buffer.pop(at(160)), 6);
+    buffer.insert(at(170), after_pause(true), 8).unwrap();
+    assert_missing(buffer.pop(at(180)), Some(8));
+    assert_eq!(buffer.pop(at(200)), Pop::Silence);
+    // Without it 7 was the beginning: the pause comes first.
+    let mut buffer = playing(5);
+    assert_packet(buffer.pop(at(140)), 5);
+    assert_packet(buffer.pop(at(160)), 6);
+    buffer.insert(at(170), after_pause(false), 8).unwrap();
+    assert_eq!(buffer.pop(at(180)), Pop::Silence);
+}
+
+#[test]
+fn a_sender_whose_clock_stood_still_costs_nothing() {
+    let mut buffer = playing(5);
+    for step in 0..500 {
+        let now = at(140 + 20 * step);
+        // Three seconds of nothing, then packet 7 as if no time had gone by.
+        if step >= 150 {
+            buffer.insert(now, sound(step - 143), step - 143).unwrap();
+        }
+        buffer.pop(now);
+    }
+    assert_eq!(buffer.counters().restarts, 0);
+    assert_eq!(buffer.counters().discarded, 0);
+    assert!(buffer.delay(at(140 + 20 * 500)) < Duration::from_millis(100));
+}
+
+#[test]
 fn telephone_events_are_not_loss() {
     let mut buffer = playing(5);
     for n in 7..15 {

@@ -259,6 +259,25 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_beyond_the_maximum_teaches_nothing() {
+        let mut timing = timing();
+        feed(&mut timing, 0..500, |_| 5);
+        feed(&mut timing, 500..515, |n| 5 + 900 - 20 * (n - 500));
+        assert_eq!(timing.target(), 20_000_000);
+    }
+
+    #[test]
+    fn after_a_long_silence_the_first_packet_is_the_base() {
+        let mut timing = timing();
+        feed(&mut timing, 0..500, |_| 5);
+        // Ten minutes of drift at 200 ppm.
+        let n = 500 + 30_000;
+        feed(&mut timing, n..n + 1, |_| 125);
+        let due = timing.until_due(Nanos::from_millis(1_000 + 20 * n + 125), n as i64 * 160);
+        assert_eq!(due, 20_000_000);
+    }
+
+    #[test]
     fn weights_stay_finite_for_days() {
         let mut timing = timing();
         feed(&mut timing, 0..200_000, |n| n * 7 % 31);

@@ -98,6 +98,21 @@ fn descriptions_goodbyes_and_application_packets_are_read() {
 }
 
 #[test]
+fn a_list_that_ends_on_a_word_takes_another_for_its_end() {
+    let bytes = compound(&[&[
+        0x82, SDES, 0, 6, //
+        0, 0, 0, 7, 1, 2, b'a', b'b', 0, 0, 0, 0, //
+        0, 0, 0, 8, 1, 2, b'c', b'd', 0, 0, 0, 0,
+    ]]);
+    let packets: Vec<_> = Compound::parse(&bytes).unwrap().into_iter().collect();
+    let [_, RtcpPacket::SourceDescription(description)] = packets[..] else {
+        panic!("{packets:?}");
+    };
+    assert_eq!(description.cname(7), Some(&b"ab"[..]));
+    assert_eq!(description.cname(8), Some(&b"cd"[..]));
+}
+
+#[test]
 fn feedback_is_read() {
     let bytes = compound(&[
         &[
