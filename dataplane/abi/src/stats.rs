@@ -3,7 +3,7 @@
 //! One writer, relaxed stores of single words: a reader may see two words of
 //! different moments, never half a word.
 
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
@@ -52,6 +52,38 @@ pub struct LegStats {
     pub tx_jitter_us: AtomicU64,
     /// Round trip by LSR/DLSR, microseconds; 0 before the first. A gauge.
     pub round_trip_us: AtomicU64,
+}
+
+impl LegStats {
+    /// Starts all counters anew, for the slot's next tenant.
+    pub fn reset(&self) {
+        let words = [
+            &self.rx_packets,
+            &self.rx_bytes,
+            &self.rx_lost,
+            &self.rx_late,
+            &self.rx_auth_failed,
+            &self.rx_replayed,
+            &self.rx_stranger,
+            &self.rx_discarded,
+            &self.rx_jitter_us,
+            &self.rx_buffer_us,
+            &self.rx_concealed,
+            &self.rx_level_dbov,
+            &self.rx_codec,
+            &self.tx_packets,
+            &self.tx_bytes,
+            &self.tx_errors,
+            &self.tx_lost,
+            &self.tx_loss_fraction,
+            &self.tx_jitter_us,
+            &self.round_trip_us,
+        ];
+        const { assert!(size_of::<Self>() == 20 * 8) };
+        for word in words {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Upper bounds of the lateness histogram, microseconds; the last bucket has none.

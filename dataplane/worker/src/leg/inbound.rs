@@ -1,0 +1,287 @@
+//! What a leg does with a datagram.
+//!
+//! ```text
+//! datagram -> kind -> SRTP -> whose is it? -> stream -> digits | sound
+//!                      |          |
+//!                      '----------'--> counted and dropped
+//! ```
+//!
+//! With SRTP the packet is authenticated before anything about it is believed,
+//! and its replay window is in the arena before it is used. Nothing here fails:
+//! what is not wanted is counted.
+
+use std::sync::atomic::Ordering;
+
+use plenum_abi::{EventKind, LegFlags, LegRecord, NO_PAYLOAD_TYPE, Nanos, SocketAddress};
+use plenum_pool::Lease;
+use plenum_rtp::learning::{Decision, RtcpEvidence, RtpEvidence};
+use plenum_rtp::packet::{Kind, RtpPacket, classify};
+use plenum_rtp::reception::{Reception, Sequence};
+use plenum_srtp::Reject;
+use plenum_uring::Driver;
+
+use super::{Leg, Stream};
+use crate::counters::{add, set};
+use crate::events::Events;
+use crate::playout::{Heard, Refused};
+use crate::shelf::Held;
+
+/// A datagram and where it belongs.
+pub(crate) struct Inbound {
+    pub(crate) now: Nanos,
+    pub(crate) source: SocketAddress,
+    /// It came to the leg's RTCP port.
+    pub(crate) on_rtcp_port: bool,
+    pub(crate) lease: Lease,
+}
+
+impl Leg {
+    /// Takes a datagram that came to one of the leg's sockets.
+    pub(crate) fn on_datagram(
+        &mut self,
+        inbound: Inbound,
+        record: &LegRecord,
+        driver: &mut Driver,
+        events: &mut Events,
+    ) {
+        let kind = classify(driver.bytes(&inbound.lease));
+        let mux = self.config.flags().contains(LegFlags::RTCP_MUX);
+        match kind {
+            Kind::Rtp if !inbound.on_rtcp_port => self.on_rtp(inbound, record, driver, events),
+            Kind::Rtcp if inbound.on_rtcp_port || mux => {
+                self.on_rtcp(inbound, record, driver, events);
+            }
+            _ => {
+                add(&record.stats.rx_discarded, 1);
+                driver.release(inbound.lease);
+            }
+        }
+    }
+
+    fn on_rtp(
+        &mut self,
+        mut inbound: Inbound,
+        record: &LegRecord,
+        driver: &mut Driver,
+        events: &mut Events,
+    ) {
+        let stats = &record.stats;
+        let datagram_len = inbound.lease.len();
+        if let Some(keys) = &mut self.keys {
+            match keys
+                .receiver
+                .unprotect_rtp(driver.bytes_mut(&mut inbound.lease))
+            {
+                Ok(len) => {
+                    if let Some((index, state)) = keys.receiver.changed() {
+                        state.store(&record.receive[index], self.config.key_epoch);
+                    }
+                    inbound.lease.truncate(len);
+                }
+                Err(reject) => {
+                    self.count_reject(reject, record, events);
+                    return driver.release(inbound.lease);
+                }
+            }
+        }
+        let Ok(packet) = RtpPacket::parse(driver.bytes(&inbound.lease)) else {
+            add(&stats.rx_discarded, 1);
+            return driver.release(inbound.lease);
+        };
+        let header = packet.header;
+        let payload = packet.payload_range();
+        let evidence = RtpEvidence {
+            source: inbound.source,
+            ssrc: header.ssrc,
+            sequence: header.sequence,
+        };
+        match self
+            .learner
+            .on_rtp(inbound.now, &evidence, self.keys.is_some())
+        {
+            Decision::Accept => {}
+            Decision::Learned(address) => {
+                record.path.remote_rtp.store(&address);
+                self.prepare_destinations(driver);
+                events.leg(
+                    EventKind::AddressLearned,
+                    self.slot,
+                    self.config.generation,
+                    0,
+                );
+            }
+            Decision::Refuse(_) => {
+                add(&stats.rx_stranger, 1);
+                return driver.release(inbound.lease);
+            }
+        }
+        self.note_heard(inbound.now, record, events);
+        add(&stats.rx_packets, 1);
+        add(&stats.rx_bytes, datagram_len as u64);
+        if !self.config.flags().contains(LegFlags::RECEIVE) {
+            return driver.release(inbound.lease);
+        }
+        let stream = self.stream_of(header.ssrc);
+        if stream
+            .reception
+            .on_packet(inbound.now, header.sequence, header.timestamp)
+            == Sequence::Jump
+        {
+            add(&stats.rx_discarded, 1);
+            return driver.release(inbound.lease);
+        }
+        if header.payload_type == self.config.telephone_event_payload_type
+            && header.payload_type != NO_PAYLOAD_TYPE
+        {
+            let bytes = &driver.bytes(&inbound.lease)[payload];
+            let digits =
+                self.dtmf_in
+                    .on_packet(inbound.now, header.timestamp, header.marker, bytes);
+            for digit in digits {
+                let event = u64::from(digit.event);
+                events.leg(
+                    EventKind::DtmfReceived,
+                    self.slot,
+                    self.config.generation,
+                    event,
+                );
+            }
+            self.playout.skip(header.sequence);
+            return driver.release(inbound.lease);
+        }
+        if let Some(codec) = self.config.rx_codec(header.payload_type) {
+            set(&stats.rx_codec, codec as u64);
+        }
+        let lease = &mut inbound.lease;
+        let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
+        debug_assert!(trimmed, "a payload lies within its packet");
+        let heard = Heard {
+            payload_type: header.payload_type,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+        };
+        let held = Held::new(inbound.lease);
+        match self
+            .playout
+            .insert(inbound.now, &self.config, &heard, held, driver)
+        {
+            Ok(()) => {}
+            Err(Refused::Late) => add(&stats.rx_late, 1),
+            Err(Refused::Discarded | Refused::Malformed) => add(&stats.rx_discarded, 1),
+        }
+    }
+
+    fn on_rtcp(
+        &mut self,
+        mut inbound: Inbound,
+        record: &LegRecord,
+        driver: &mut Driver,
+        events: &mut Events,
+    ) {
+        if let Some(keys) = &mut self.keys {
+            match keys
+                .receiver
+                .unprotect_rtcp(driver.bytes_mut(&mut inbound.lease))
+            {
+                Ok(len) => {
+                    if let Some((index, state)) = keys.receiver.changed() {
+                        state.store(&record.receive[index], self.config.key_epoch);
+                    }
+                    inbound.lease.truncate(len);
+                }
+                Err(reject) => {
+                    self.count_reject(reject, record, events);
+                    return driver.release(inbound.lease);
+                }
+            }
+        }
+        let compound = driver.bytes(&inbound.lease);
+        if let Some(ssrc) = crate::report::sender_ssrc(compound) {
+            let evidence = RtcpEvidence {
+                source: inbound.source,
+                ssrc,
+            };
+            let decision = self
+                .learner
+                .on_rtcp(inbound.now, &evidence, self.keys.is_some());
+            if let Decision::Refuse(_) = decision {
+                add(&record.stats.rx_stranger, 1);
+                return driver.release(inbound.lease);
+            }
+            let said_bye = self
+                .reports
+                .on_compound(inbound.now, compound, self.config.tx_ssrc);
+            if let Decision::Learned(address) = decision {
+                record.path.remote_rtcp.store(&address);
+                self.prepare_destinations(driver);
+            }
+            if said_bye {
+                events.leg(EventKind::RtcpBye, self.slot, self.config.generation, 0);
+            }
+        } else {
+            add(&record.stats.rx_discarded, 1);
+        }
+        driver.release(inbound.lease);
+    }
+
+    fn count_reject(&mut self, reject: Reject, record: &LegRecord, events: &mut Events) {
+        let stats = &record.stats;
+        match reject {
+            Reject::Replayed => add(&stats.rx_replayed, 1),
+            Reject::TooManyStreams => {
+                add(&stats.rx_discarded, 1);
+                if !std::mem::replace(&mut self.key_exhausted, true) {
+                    let generation = self.config.generation;
+                    events.leg(EventKind::KeyExhausted, self.slot, generation, 0);
+                }
+            }
+            Reject::AuthTag | Reject::NotEncrypted => add(&stats.rx_auth_failed, 1),
+            _ => add(&stats.rx_discarded, 1),
+        }
+    }
+
+    fn note_heard(&mut self, now: Nanos, record: &LegRecord, events: &mut Events) {
+        let first = record.last_received.load(Ordering::Relaxed) == 0;
+        record.last_received.store(now.0, Ordering::Relaxed);
+        self.heard_at = now;
+        self.silence_reported = 0;
+        if first {
+            events.leg(
+                EventKind::MediaStarted,
+                self.slot,
+                self.config.generation,
+                0,
+            );
+        }
+    }
+
+    /// The far end's stream; a new SSRC begins a new one.
+    fn stream_of(&mut self, ssrc: u32) -> &mut Stream {
+        let known = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.ssrc == ssrc);
+        if !known {
+            let clock_hz = self
+                .config
+                .tx_codec()
+                .map_or(8_000, |(codec, _)| codec.rtp_clock_hz());
+            let reception = if self.keys.is_some() {
+                Reception::authenticated(clock_hz)
+            } else {
+                Reception::new(clock_hz)
+            };
+            if self.stream.is_some() {
+                self.playout.restart();
+            }
+            self.stream = None;
+            return self.stream.insert(Stream { ssrc, reception });
+        }
+        match &mut self.stream {
+            Some(stream) => stream,
+            // `known` says that there is one.
+            None => unreachable!("the stream was looked at above"),
+        }
+    }
+}

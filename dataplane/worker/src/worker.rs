@@ -1,0 +1,656 @@
+//! The loop, and what commands do.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use plenum_abi::{
+    Command, CommandKind, ConferenceConfig, EventKind, LATENESS_BUCKETS_US, RejectReason, SendDtmf,
+    SetConference, SetLeg, SlotRef, SlotState, SocketAddress,
+};
+use plenum_mixer::{Conference, LegKey, MixPolicy};
+use plenum_ring::{CommandConsumer, Doorbell, WorkerView};
+use plenum_uring::{Config, Driver, Event, RegisterError};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use crate::counters::{add, set};
+use crate::events::Events;
+use crate::leg::{Exit, Inbound, Leg, rtcp_key, rtp_key};
+use crate::outbox::Outbox;
+use crate::shelf;
+use crate::tick::{Legs, Tick};
+use crate::wheel::{Due, Wheel};
+
+/// Commands that one turn of the loop carries out, so that a burst of them
+/// does not hold up a tick.
+const COMMANDS_PER_TURN: usize = 16;
+/// Datagrams between two looks at the clock.
+const DATAGRAMS_PER_TURN: usize = 512;
+/// An idle worker turns so often, to show that it lives.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// With sound in the making, packets are needed by the next tick and no sooner:
+/// they gather this long before they wake the worker, because a wake-up costs
+/// more than a packet does.
+const GATHER: Duration = Duration::from_millis(1);
+/// Gauges of a conference's legs are brought up to date each so many ticks.
+const PUBLISH_TICKS: u64 = 10;
+
+/// The media sockets of one leg slot.
+#[derive(Debug)]
+pub struct LegSockets {
+    /// RTP, and RTCP where both share a port (RFC 5761).
+    pub rtp: OwnedFd,
+    /// RTCP, on the next higher port (RFC 3550 section 11).
+    pub rtcp: OwnedFd,
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct WorkerSetup {
+    /// Its part of the arena.
+    pub view: WorkerView,
+    /// Which start of the dataplane this is.
+    pub epoch: u64,
+    /// The core it is pinned to.
+    pub core: Option<u32>,
+    /// Rung when a command waits.
+    pub doorbell: Doorbell,
+    /// Rung when an event waits.
+    pub control_doorbell: Doorbell,
+    /// By leg slot.
+    pub sockets: Vec<LegSockets>,
+}
+
+/// Why a worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The io_uring driver cannot be made.
+    #[error("the worker's io_uring cannot be set up")]
+    Driver(#[from] plenum_uring::SetupError),
+    /// A socket is refused.
+    #[error("a media socket cannot be used")]
+    Socket(#[from] RegisterError),
+    /// The core cannot be had.
+    #[error("core {core} cannot be had")]
+    Pin {
+        /// Which.
+        core: u32,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+/// A conference on this worker.
+struct Room {
+    config: ConferenceConfig,
+    mixer: Conference,
+    active_speaker: Option<LegKey>,
+    /// Counters of the mixer that were added to the worker's.
+    encodes: u64,
+    shared_sends: u64,
+    ticks: u64,
+}
+
+/// See the [crate](crate).
+pub struct Worker {
+    view: WorkerView,
+    driver: Driver,
+    commands: CommandConsumer,
+    doorbell: Doorbell,
+    events: Events,
+    legs: Legs,
+    rooms: Box<[Option<Box<Room>>]>,
+    wheel: Wheel,
+    due: Vec<Due>,
+    outbox: Outbox,
+    rng: SmallRng,
+    live_legs: usize,
+}
+
+impl Worker {
+    /// Makes the worker and goes on with every leg and conference that the
+    /// arena holds. The calling thread becomes its thread.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(setup: WorkerSetup) -> Result<Self, SetupError> {
+        let WorkerSetup {
+            view,
+            epoch,
+            core,
+            doorbell,
+            control_doorbell,
+            sockets,
+        } = setup;
+        if let Some(core) = core {
+            plenum_uring::pin_current_thread(core as usize)
+                .map_err(|source| SetupError::Pin { core, source })?;
+        }
+        let slots = view.legs();
+        let mut driver = Driver::new(Config {
+            sockets: slots * 2,
+            receive_slots: receive_slots(slots),
+            send_slots: send_slots(slots),
+            ..Config::default()
+        })?;
+        for (slot, sockets) in (0..slots).zip(sockets) {
+            driver.register_socket(rtp_key(slot), sockets.rtp)?;
+            driver.register_socket(rtcp_key(slot), sockets.rtcp)?;
+        }
+        driver.watch_doorbell(doorbell.as_fd())?;
+        shelf::reserve(receive_slots(slots) as usize);
+        let stats = view.stats();
+        set(&stats.process_id, u64::from(std::process::id()));
+        set(&stats.epoch, epoch);
+        let rooms = view.conferences();
+        let mut worker = Self {
+            commands: view.command_consumer(),
+            events: Events::new(view.event_producer(), control_doorbell),
+            driver,
+            doorbell,
+            legs: (0..slots).map(|_| None).collect(),
+            rooms: (0..rooms).map(|_| None).collect(),
+            wheel: Wheel::new(rooms as usize),
+            due: Vec::with_capacity(rooms as usize),
+            outbox: Outbox::new(),
+            rng: SmallRng::from_os_rng(),
+            live_legs: 0,
+            view,
+        };
+        worker.adopt();
+        let adopted = worker.live_legs as u64;
+        worker.events.worker(EventKind::WorkerStarted, 0, adopted);
+        Ok(worker)
+    }
+
+    /// Runs until the process ends or its ring is lost.
+    pub fn run(mut self) {
+        while self.turn().is_ok() {}
+    }
+
+    /// One turn: sleep, receive, obey, mix.
+    fn turn(&mut self) -> Result<(), plenum_uring::WaitError> {
+        self.sleep()?;
+        self.receive();
+        self.obey();
+        self.mix();
+        shelf::give_back(&mut self.driver);
+        self.account();
+        Ok(())
+    }
+
+    fn sleep(&mut self) -> Result<(), plenum_uring::WaitError> {
+        let now = plenum_uring::now();
+        let tick = self.wheel.next_deadline();
+        let deadline = tick.unwrap_or(now + HEARTBEAT);
+        let stats = self.view.stats();
+        set(&stats.heartbeat, now.0);
+        set(&stats.deadline, deadline.0);
+        if deadline <= now || !self.commands.prepare_sleep() {
+            // Sends still have to leave, and events to be seen.
+            return self.driver.wait(Some(now), Duration::ZERO);
+        }
+        let gather = if tick.is_some() {
+            GATHER
+        } else {
+            Duration::ZERO
+        };
+        let waited = self.driver.wait(Some(deadline), gather);
+        self.commands.stay_awake();
+        waited
+    }
+
+    fn receive(&mut self) {
+        let mut now = plenum_uring::now();
+        let mut datagrams = 0;
+        while let Some(event) = self.driver.next_event() {
+            match event {
+                Event::Datagram { key, source, lease } => {
+                    datagrams += 1;
+                    if datagrams % DATAGRAMS_PER_TURN == 0 {
+                        now = plenum_uring::now();
+                    }
+                    let slot = key / 2;
+                    let (Some(Some(leg)), Some(record)) =
+                        (self.legs.get_mut(slot as usize), self.view.leg(slot))
+                    else {
+                        self.driver.release(lease);
+                        continue;
+                    };
+                    let source = SocketAddress::from(source);
+                    let inbound = Inbound {
+                        now,
+                        source,
+                        on_rtcp_port: key % 2 == 1,
+                        lease,
+                    };
+                    leg.on_datagram(inbound, record, &mut self.driver, &mut self.events);
+                }
+                Event::Doorbell => {
+                    self.doorbell.clear();
+                }
+                Event::SendFailed { key, .. } => {
+                    if let Some(record) = self.view.leg(key / 2) {
+                        add(&record.stats.tx_errors, 1);
+                    }
+                }
+                Event::ReceiveFailed { key, .. } => {
+                    // The socket is whole, its receive was not: once more.
+                    if self.legs.get(key as usize / 2).is_some_and(Option::is_some) {
+                        let _ = self.driver.arm(key);
+                    }
+                }
+            }
+        }
+        add(&self.view.stats().rx_datagrams, datagrams as u64);
+    }
+
+    fn obey(&mut self) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Some(command) = self.commands.peek() else {
+                return;
+            };
+            if let Err((about, reason)) = self.apply(&command) {
+                self.events.rejected(command.token, about, reason);
+            }
+            // Only now: a successor would carry it out again, which does no harm.
+            self.commands.advance();
+            add(&self.view.stats().commands, 1);
+        }
+    }
+
+    fn apply(&mut self, command: &Command) -> Result<(), (SlotRef, RejectReason)> {
+        let unknown = (SlotRef::default(), RejectReason::UnknownCommand);
+        match CommandKind::from_u32(command.kind).ok_or(unknown)? {
+            CommandKind::SetLeg => {
+                let set: SetLeg = command.payload();
+                let about = SlotRef {
+                    slot: set.slot,
+                    generation: set.config.generation,
+                };
+                self.set_leg(&set).map_err(|reason| (about, reason))
+            }
+            CommandKind::RemoveLeg => {
+                let about: SlotRef = command.payload();
+                self.remove_leg(about).map_err(|reason| (about, reason))
+            }
+            CommandKind::SetConference => {
+                let set: SetConference = command.payload();
+                let about = SlotRef {
+                    slot: set.slot,
+                    generation: set.config.generation,
+                };
+                self.set_conference(&set).map_err(|reason| (about, reason))
+            }
+            CommandKind::RemoveConference => {
+                let about: SlotRef = command.payload();
+                self.remove_conference(about)
+                    .map_err(|reason| (about, reason))
+            }
+            CommandKind::SendDtmf => {
+                let send: SendDtmf = command.payload();
+                self.send_dtmf(&send).map_err(|reason| (send.leg, reason))
+            }
+            CommandKind::Barrier => {
+                self.events.worker(EventKind::Barrier, command.token, 0);
+                Ok(())
+            }
+            _ => Err(unknown),
+        }
+    }
+
+    fn set_leg(&mut self, wanted: &SetLeg) -> Result<(), RejectReason> {
+        let SetLeg { slot, config, .. } = *wanted;
+        let now = plenum_uring::now();
+        let view = self.view.clone();
+        let record = view.leg(slot).ok_or(RejectReason::NoSuchSlot)?;
+        let place = self
+            .legs
+            .get_mut(slot as usize)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        let room = self
+            .rooms
+            .get_mut(config.conference as usize)
+            .and_then(Option::as_mut)
+            .ok_or(RejectReason::NoSuchConference)?;
+        if let Some(leg) = place {
+            if config.generation < leg.config.generation {
+                return Err(RejectReason::WrongGeneration);
+            }
+            if config.generation == leg.config.generation {
+                if config.revision <= leg.config.revision {
+                    return Ok(());
+                }
+                let moved_from = leg.config.conference;
+                leg.update(now, config, record, &self.driver, &mut self.rng)?;
+                let mix_leg = leg.mix_leg().ok_or(RejectReason::Unsupported)?;
+                room.mixer
+                    .set_leg(LegKey(slot), mix_leg)
+                    .map_err(|_| RejectReason::Resource)?;
+                if moved_from != config.conference {
+                    self.leave_room(moved_from, slot);
+                }
+                return Ok(());
+            }
+        }
+        if place.is_some() {
+            let generation = self.legs[slot as usize]
+                .as_ref()
+                .map_or(0, |leg| leg.config.generation);
+            self.remove_leg(SlotRef { slot, generation })?;
+        }
+        let leg = Leg::create(now, slot, config, record, &self.driver, &mut self.rng)?;
+        self.seat(leg, false)
+    }
+
+    /// Gives a leg its place in the conference and opens its sockets.
+    fn seat(&mut self, leg: Leg, restored: bool) -> Result<(), RejectReason> {
+        let slot = leg.slot;
+        let mix_leg = leg.mix_leg().ok_or(RejectReason::Unsupported)?;
+        let room = self
+            .rooms
+            .get_mut(leg.config.conference as usize)
+            .and_then(Option::as_mut)
+            .ok_or(RejectReason::NoSuchConference)?;
+        let joined = if restored {
+            room.mixer.restore_leg(LegKey(slot), mix_leg)
+        } else {
+            room.mixer.set_leg(LegKey(slot), mix_leg)
+        };
+        joined.map_err(|_| RejectReason::Resource)?;
+        let mux = leg.config.flags().contains(plenum_abi::LegFlags::RTCP_MUX);
+        self.legs[slot as usize] = Some(Box::new(leg));
+        self.live_legs += 1;
+        let armed = self.driver.arm(rtp_key(slot)).and_then(|()| {
+            if mux {
+                Ok(())
+            } else {
+                self.driver.arm(rtcp_key(slot))
+            }
+        });
+        armed.map_err(|_| RejectReason::Resource)
+    }
+
+    fn remove_leg(&mut self, about: SlotRef) -> Result<(), RejectReason> {
+        let view = self.view.clone();
+        let record = view.leg(about.slot).ok_or(RejectReason::NoSuchSlot)?;
+        let place = self
+            .legs
+            .get_mut(about.slot as usize)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        match place {
+            // Gone already: that is what was asked for.
+            None => return Ok(()),
+            Some(leg) if leg.config.generation != about.generation => {
+                return Err(RejectReason::WrongGeneration);
+            }
+            Some(_) => {}
+        }
+        if let Some(leg) = place.take() {
+            self.driver.disarm(rtp_key(about.slot));
+            self.driver.disarm(rtcp_key(about.slot));
+            self.leave_room(leg.config.conference, about.slot);
+            leg.remove(record);
+            self.live_legs -= 1;
+        }
+        Ok(())
+    }
+
+    fn leave_room(&mut self, conference: u32, slot: u32) {
+        if let Some(Some(room)) = self.rooms.get_mut(conference as usize) {
+            room.mixer.remove_leg(LegKey(slot));
+        }
+    }
+
+    fn set_conference(&mut self, wanted: &SetConference) -> Result<(), RejectReason> {
+        let SetConference { slot, config, .. } = *wanted;
+        let view = self.view.clone();
+        let record = view.conference(slot).ok_or(RejectReason::NoSuchSlot)?;
+        let place = self
+            .rooms
+            .get_mut(slot as usize)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        if let Some(room) = place {
+            if config.generation < room.config.generation {
+                return Err(RejectReason::WrongGeneration);
+            }
+            if config.generation == room.config.generation {
+                if config.revision > room.config.revision {
+                    record.config.store(&config);
+                    room.mixer.set_policy(policy(&config));
+                    room.config = config;
+                }
+                return Ok(());
+            }
+            let generation = room.config.generation;
+            self.remove_conference(SlotRef { slot, generation })?;
+        }
+        record
+            .state
+            .store(SlotState::Free as u32, Ordering::Release);
+        record.config.store(&config);
+        record
+            .generation
+            .store(config.generation, Ordering::Release);
+        record.active_speaker.store(0, Ordering::Relaxed);
+        self.open_room(slot, config);
+        record
+            .state
+            .store(SlotState::Live as u32, Ordering::Release);
+        Ok(())
+    }
+
+    fn open_room(&mut self, slot: u32, config: ConferenceConfig) {
+        self.rooms[slot as usize] = Some(Box::new(Room {
+            mixer: Conference::new(policy(&config), self.legs.len()),
+            config,
+            active_speaker: None,
+            encodes: 0,
+            shared_sends: 0,
+            ticks: 0,
+        }));
+        self.wheel.insert(slot, plenum_uring::now());
+    }
+
+    fn remove_conference(&mut self, about: SlotRef) -> Result<(), RejectReason> {
+        let view = self.view.clone();
+        let record = view
+            .conference(about.slot)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        match self.rooms.get(about.slot as usize) {
+            Some(Some(room)) if room.config.generation == about.generation => {}
+            Some(None) => return Ok(()),
+            Some(Some(_)) => return Err(RejectReason::WrongGeneration),
+            None => return Err(RejectReason::NoSuchSlot),
+        }
+        for slot in 0..self.legs.len() {
+            let Some(leg) = &self.legs[slot] else {
+                continue;
+            };
+            if leg.config.conference == about.slot {
+                let generation = leg.config.generation;
+                self.remove_leg(SlotRef {
+                    slot: slot as u32,
+                    generation,
+                })?;
+            }
+        }
+        record
+            .state
+            .store(SlotState::Free as u32, Ordering::Release);
+        record.config.clear();
+        self.rooms[about.slot as usize] = None;
+        self.wheel.remove(about.slot);
+        Ok(())
+    }
+
+    fn send_dtmf(&mut self, send: &SendDtmf) -> Result<(), RejectReason> {
+        let leg = self
+            .legs
+            .get_mut(send.leg.slot as usize)
+            .and_then(Option::as_mut)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        if leg.config.generation != send.leg.generation {
+            return Err(RejectReason::WrongGeneration);
+        }
+        let queued = leg.send_digit(send.event, send.duration_ms);
+        if queued {
+            Ok(())
+        } else {
+            Err(RejectReason::Unsupported)
+        }
+    }
+
+    /// Runs every tick that is due.
+    fn mix(&mut self) {
+        let now = plenum_uring::now();
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.take_due(now, &mut due);
+        for tick in &due {
+            self.tick(*tick);
+        }
+        self.due = due;
+        self.outbox.flush(&mut self.driver);
+    }
+
+    fn tick(&mut self, due: Due) {
+        let Some(Some(room)) = self.rooms.get_mut(due.slot as usize) else {
+            return;
+        };
+        let now = plenum_uring::now();
+        let stats = self.view.stats();
+        let late_us = now.since(due.at).as_micros() as u64;
+        let bucket = LATENESS_BUCKETS_US
+            .iter()
+            .position(|&bound| late_us <= bound);
+        add(
+            &stats.tick_lateness[bucket.unwrap_or(LATENESS_BUCKETS_US.len())],
+            1,
+        );
+        add(&stats.ticks, 1);
+
+        let exit = Exit {
+            now,
+            driver: &mut self.driver,
+            outbox: &mut self.outbox,
+        };
+        let mut io = Tick {
+            at: due.at,
+            legs: &mut self.legs,
+            view: &self.view,
+            exit,
+            rng: &mut self.rng,
+        };
+        room.mixer.tick(&mut io);
+
+        let publish = room.ticks.is_multiple_of(PUBLISH_TICKS);
+        room.ticks += 1;
+        for (key, level_dbov) in room.mixer.levels() {
+            let (Some(Some(leg)), Some(record)) =
+                (io.legs.get_mut(key.0 as usize), self.view.leg(key.0))
+            else {
+                continue;
+            };
+            leg.report_if_due(record, &mut io.exit, io.rng);
+            if publish {
+                leg.publish(record, level_dbov);
+                leg.time_out_digit(now, &mut self.events);
+                if let Some(silent_ms) = leg.silence_to_report(now) {
+                    let generation = leg.config.generation;
+                    self.events
+                        .leg(EventKind::MediaSilent, key.0, generation, silent_ms);
+                }
+            }
+        }
+        let counters = room.mixer.counters();
+        add(&stats.encodes, counters.encodes - room.encodes);
+        add(
+            &stats.shared_sends,
+            counters.shared_sends - room.shared_sends,
+        );
+        (room.encodes, room.shared_sends) = (counters.encodes, counters.shared_sends);
+
+        let speaker = room.mixer.active_speaker();
+        if speaker != room.active_speaker {
+            room.active_speaker = speaker;
+            let slot = speaker.map_or(0, |key| u64::from(key.0) + 1);
+            if let Some(record) = self.view.conference(due.slot) {
+                record.active_speaker.store(slot, Ordering::Relaxed);
+            }
+            if slot > 0 {
+                let generation = room.config.generation;
+                self.events
+                    .leg(EventKind::ActiveSpeaker, due.slot, generation, slot - 1);
+            }
+        }
+    }
+
+    /// Goes on with what the arena holds; what is torn there is dropped.
+    fn adopt(&mut self) {
+        let view = self.view.clone();
+        let now = plenum_uring::now();
+        for slot in 0..view.conferences() {
+            let Some(record) = view.conference(slot) else {
+                continue;
+            };
+            match record.live_config() {
+                Some(config) => self.open_room(slot, config),
+                None => record
+                    .state
+                    .store(SlotState::Free as u32, Ordering::Release),
+            }
+        }
+        for slot in 0..view.legs() {
+            let Some(record) = view.leg(slot) else {
+                continue;
+            };
+            let adopted = record.live_config().and_then(|config| {
+                Leg::adopt(now, slot, config, record, &self.driver, &mut self.rng).ok()
+            });
+            let seated = adopted.is_some_and(|leg| self.seat(leg, true).is_ok());
+            if !seated {
+                record
+                    .state
+                    .store(SlotState::Free as u32, Ordering::Release);
+            }
+        }
+    }
+
+    fn account(&mut self) {
+        let stats = self.view.stats();
+        add(&stats.turns, 1);
+        set(
+            &stats.cpu_ns,
+            plenum_uring::thread_cpu_time().as_nanos() as u64,
+        );
+        set(&stats.legs, self.live_legs as u64);
+        set(&stats.conferences, self.wheel.len() as u64);
+        let driver = self.driver.stats();
+        set(&stats.rx_no_slot, driver.no_slot);
+        set(&stats.tx_datagrams, driver.sent);
+        add(&stats.events_lost, 0);
+        self.events.flush(stats);
+        let _ = self.outbox.take_refused();
+    }
+}
+
+fn policy(config: &ConferenceConfig) -> MixPolicy {
+    MixPolicy {
+        speakers_max: config.speakers_max,
+        join_tone_participants_max: config.join_tone_participants_max,
+        leave_tone_participants_max: config.leave_tone_participants_max,
+        ..MixPolicy::default()
+    }
+}
+
+/// Packets that wait in jitter buffers (ten a leg is 200 ms) and on the way there.
+fn receive_slots(legs: u32) -> u32 {
+    (legs * 12).next_power_of_two().clamp(1_024, 32_768)
+}
+
+/// A tick of every leg, and reports.
+fn send_slots(legs: u32) -> u32 {
+    (legs * 2).next_power_of_two().clamp(1_024, 32_768)
+}

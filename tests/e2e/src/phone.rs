@@ -1,0 +1,365 @@
+//! A phone of our own: PCMU over SRTP with SDES keys, SIP over UDP.
+//!
+//! It keeps what a real phone hides: each packet's SSRC, sequence number,
+//! SRTP index and time. It speaks just enough SIP for a call.
+
+use std::f64::consts::TAU;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use plenum_abi::{MasterKeys, SrtpSuite};
+use plenum_rtp::packet::{RTP_HEADER_LEN, RtpHeader, RtpPacket};
+use plenum_srtp::{Receiver, Sender, TAIL_MAX};
+use rand::Rng;
+
+/// Time between packets.
+const PACKET: Duration = Duration::from_millis(20);
+const SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
+
+/// A packet that was heard.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    /// When.
+    pub at: Instant,
+    /// Whose.
+    pub ssrc: u32,
+    /// Number.
+    pub sequence: u16,
+    /// Media clock.
+    pub timestamp: u32,
+    /// Whether it is sound and not silence.
+    pub loud: bool,
+}
+
+/// A phone in a call.
+pub struct Phone {
+    sip: UdpSocket,
+    rtp: UdpSocket,
+    server: SocketAddr,
+    uri: String,
+    call_id: String,
+    from: String,
+    to: String,
+    contact: String,
+    sequence: u32,
+    media: SocketAddr,
+    sender: Sender,
+    next_index: AtomicU64,
+    receiver: Receiver,
+    ssrc: u32,
+    timestamp: u32,
+    phase: f64,
+    /// All that was heard.
+    pub heard: Vec<Heard>,
+    /// Packets that SRTP refused.
+    pub refused: usize,
+    /// The server said BYE.
+    pub ended: bool,
+}
+
+fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    message
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+}
+
+/// What a G.711 mu-law byte stands for (G.711 table 2a).
+fn decode_mu_law(byte: u8) -> i16 {
+    let byte = !byte;
+    let magnitude = ((i16::from(byte & 0x0f) << 3) + 0x84) << ((byte & 0x70) >> 4);
+    if byte & 0x80 == 0 {
+        magnitude - 0x84
+    } else {
+        0x84 - magnitude
+    }
+}
+
+fn encode_mu_law(sample: i16) -> u8 {
+    (0..=255)
+        .min_by_key(|&byte| (i32::from(decode_mu_law(byte)) - i32::from(sample)).abs())
+        .unwrap_or(0xff)
+}
+
+impl Phone {
+    /// Calls `uri` at `server` and waits for the answer.
+    ///
+    /// # Errors
+    /// The final response's status line when the call is refused.
+    ///
+    /// # Panics
+    /// When nobody answers within five seconds, or not with what was offered.
+    pub fn call(server: SocketAddr, uri: &str) -> Result<Self, String> {
+        let mut rng = rand::rng();
+        let sip = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let rtp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        sip.set_read_timeout(Some(Duration::from_secs(5)))
+            .expect("a timeout");
+        rtp.set_nonblocking(true).expect("a mode");
+        let me = sip.local_addr().expect("an address");
+        let port = rtp.local_addr().expect("an address").port();
+        let mut secret = [0; 30];
+        rng.fill(&mut secret[..]);
+        let key = STANDARD.encode(secret);
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=audio {port} RTP/SAVP 0\r\na=rtpmap:0 PCMU/8000\r\n\
+             a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\na=ptime:20\r\na=sendrecv\r\n"
+        );
+        let (call_id, tag): (u64, u32) = (rng.random(), rng.random());
+        let from = format!("<sip:probe@{me}>;tag={tag:08x}");
+        let contact = format!("<sip:probe@{me}>");
+        let invite = format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{call_id:016x};rport\r\n\
+             Max-Forwards: 70\r\nFrom: {from}\r\nTo: <{uri}>\r\nCall-ID: {call_id:016x}\r\n\
+             CSeq: 1 INVITE\r\nContact: {contact}\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        );
+        sip.send_to(invite.as_bytes(), server)
+            .expect("a datagram leaves");
+        let answer = loop {
+            let mut buffer = [0; 8_192];
+            let (len, _) = sip
+                .recv_from(&mut buffer)
+                .expect("an answer to INVITE within 5 s");
+            let message = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if !message.starts_with("SIP/2.0 1") {
+                break message;
+            }
+        };
+        let status = answer.lines().next().unwrap_or_default().to_owned();
+        let to = header(&answer, "To").expect("a To header").to_owned();
+        let mut phone_parts = (String::new(), None, None);
+        for line in answer.lines() {
+            if let Some(rest) = line.strip_prefix("c=IN IP4 ") {
+                phone_parts.0 = rest.trim().to_owned();
+            } else if let Some(rest) = line.strip_prefix("m=audio ") {
+                phone_parts.1 = rest
+                    .split(' ')
+                    .next()
+                    .and_then(|port| port.parse::<u16>().ok());
+            } else if let Some(rest) = line.split_once("inline:") {
+                let text = rest.1.split('|').next().unwrap_or_default().trim();
+                phone_parts.2 = STANDARD.decode(text).ok();
+            }
+        }
+        let accepted = status.starts_with("SIP/2.0 200");
+        let target = if accepted {
+            let contact = header(&answer, "Contact").expect("a Contact header");
+            contact
+                .trim_start_matches('<')
+                .split('>')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        } else {
+            uri.to_owned()
+        };
+        let branch: u64 = if accepted { rng.random() } else { call_id };
+        let ack = format!(
+            "ACK {target} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{branch:016x};rport\r\n\
+             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id:016x}\r\n\
+             CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n"
+        );
+        sip.send_to(ack.as_bytes(), server)
+            .expect("a datagram leaves");
+        if !accepted {
+            return Err(status);
+        }
+        let (host, port, their_secret) = phone_parts;
+        let media = format!("{host}:{}", port.expect("an m-line"))
+            .parse()
+            .expect("an address");
+        let theirs = their_secret.expect("an answer with a key");
+        let keys =
+            |secret: &[u8]| MasterKeys::new(SUITE, secret).expect("30 bytes of key and salt");
+        sip.set_nonblocking(true).expect("a mode");
+        Ok(Self {
+            sip,
+            rtp,
+            server,
+            uri: target,
+            call_id: format!("{call_id:016x}"),
+            from,
+            to,
+            contact,
+            sequence: 1,
+            media,
+            sender: Sender::new(SUITE, &keys(&secret)),
+            next_index: AtomicU64::new(100),
+            receiver: Receiver::new(SUITE, &keys(&theirs)),
+            ssrc: rng.random(),
+            timestamp: rng.random(),
+            phase: 0.0,
+            heard: Vec::new(),
+            refused: 0,
+            ended: false,
+        })
+    }
+
+    /// The leg's media address on the server.
+    #[must_use]
+    pub fn media(&self) -> SocketAddr {
+        self.media
+    }
+
+    /// Says a tone of `hz` for a while, hearing what comes.
+    ///
+    /// # Panics
+    /// When a socket fails.
+    pub fn talk(&mut self, hz: f64, span: Duration) {
+        Self::talk_together(&mut [(self, hz)], span);
+    }
+
+    /// Several phones say their tones at the same time.
+    ///
+    /// # Panics
+    /// When a socket fails.
+    pub fn talk_together(phones: &mut [(&mut Self, f64)], span: Duration) {
+        let start = Instant::now();
+        let mut next = start;
+        while start.elapsed() < span {
+            for (phone, hz) in phones.iter_mut() {
+                phone.say(*hz);
+            }
+            next += PACKET;
+            while Instant::now() < next {
+                for (phone, _) in phones.iter_mut() {
+                    phone.listen();
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+
+    fn say(&mut self, hz: f64) {
+        let index = *self.next_index.get_mut();
+        let mut buffer = [0; RTP_HEADER_LEN + 160 + TAIL_MAX];
+        let header = RtpHeader {
+            marker: false,
+            payload_type: 0,
+            sequence: index as u16,
+            timestamp: self.timestamp,
+            ssrc: self.ssrc,
+        };
+        header.write(&mut buffer);
+        for byte in &mut buffer[RTP_HEADER_LEN..RTP_HEADER_LEN + 160] {
+            *byte = encode_mu_law((self.phase.sin() * 8_000.0) as i16);
+            self.phase = (self.phase + TAU * hz / 8_000.0) % TAU;
+        }
+        let plain = RTP_HEADER_LEN + 160;
+        let len = self
+            .sender
+            .protect_rtp(&self.next_index, &mut buffer, plain)
+            .expect("a packet");
+        self.timestamp = self.timestamp.wrapping_add(160);
+        // The far end may be gone for a moment; that is what some tests are about.
+        let _ = self.rtp.send_to(&buffer[..len], self.media);
+    }
+
+    fn listen(&mut self) {
+        let mut buffer = [0; 2_048];
+        while let Ok((len, from)) = self.rtp.recv_from(&mut buffer) {
+            if from != self.media {
+                continue;
+            }
+            match self.receiver.unprotect_rtp(&mut buffer[..len]) {
+                Ok(plain) => {
+                    let packet = RtpPacket::parse(&buffer[..plain]).expect("an RTP packet");
+                    let loud = packet
+                        .payload()
+                        .iter()
+                        .any(|&byte| decode_mu_law(byte).unsigned_abs() > 1_000);
+                    self.heard.push(Heard {
+                        at: Instant::now(),
+                        ssrc: packet.header.ssrc,
+                        sequence: packet.header.sequence,
+                        timestamp: packet.header.timestamp,
+                        loud,
+                    });
+                }
+                Err(_) => self.refused += 1,
+            }
+        }
+        while let Ok((len, from)) = self.sip.recv_from(&mut buffer) {
+            let message = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if message.starts_with("BYE ") {
+                self.ended = true;
+                let copied: String = ["Via", "From", "To", "Call-ID", "CSeq"]
+                    .iter()
+                    .filter_map(|name| Some(format!("{name}: {}\r\n", header(&message, name)?)))
+                    .collect();
+                let ok = format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n");
+                let _ = self.sip.send_to(ok.as_bytes(), from);
+            }
+        }
+    }
+
+    /// Hears for a while without saying anything.
+    pub fn wait(&mut self, span: Duration) {
+        let start = Instant::now();
+        while start.elapsed() < span {
+            self.listen();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Sends bytes to the leg's media port from the phone's own RTP socket.
+    pub fn send_raw(&self, bytes: &[u8]) {
+        let _ = self.rtp.send_to(bytes, self.media);
+    }
+
+    /// Says BYE; the answer's status code, or `None` when there was none in three
+    /// seconds, with retransmissions (RFC 3261 section 17.1.2).
+    pub fn hang_up(&mut self) -> Option<u16> {
+        self.sequence += 1;
+        let me = self.sip.local_addr().ok()?;
+        let branch: u64 = rand::rng().random();
+        let bye = format!(
+            "BYE {} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{branch:016x};rport\r\n\
+             Max-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} BYE\r\n\
+             Contact: {}\r\nContent-Length: 0\r\n\r\n",
+            self.uri, self.from, self.to, self.call_id, self.sequence, self.contact
+        );
+        let mut buffer = [0; 8_192];
+        for _ in 0..6 {
+            let _ = self.sip.send_to(bye.as_bytes(), self.server);
+            let sent = Instant::now();
+            while sent.elapsed() < Duration::from_millis(500) {
+                if let Ok((len, _)) = self.sip.recv_from(&mut buffer) {
+                    let message = String::from_utf8_lossy(&buffer[..len]);
+                    if message.starts_with("SIP/2.0") && message.contains("BYE") {
+                        return message.split(' ').nth(1).and_then(|code| code.parse().ok());
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mu_law_here_is_mu_law() {
+        assert_eq!(decode_mu_law(0xff), 0);
+        assert_eq!(decode_mu_law(0x00), -32_124);
+        assert_eq!(decode_mu_law(0x80), 32_124);
+        for byte in 0..=255 {
+            assert_eq!(
+                decode_mu_law(encode_mu_law(decode_mu_law(byte))),
+                decode_mu_law(byte)
+            );
+        }
+    }
+}

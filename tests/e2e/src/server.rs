@@ -1,0 +1,243 @@
+//! `plenum serve`, as a user starts it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{fresh_folder, wait_until};
+
+/// A running server; stopped when dropped.
+pub struct Server {
+    child: Child,
+    folder: PathBuf,
+    ready: Value,
+}
+
+/// Where the server's binary is: `PLENUM_BIN`, or beside the test's own build.
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("PLENUM_BIN") {
+        return PathBuf::from(path);
+    }
+    let me = std::env::current_exe().expect("a path of our own");
+    me.ancestors()
+        .nth(2)
+        .expect("a build folder")
+        .join("plenum")
+}
+
+impl Server {
+    /// Starts a server with settings beyond its defaults, as `(variable, value)`.
+    ///
+    /// # Panics
+    /// When it does not become ready within 20 s.
+    #[must_use]
+    pub fn start(name: &str, settings: &[(&str, &str)]) -> Self {
+        let folder = fresh_folder(name);
+        let log = fs::File::create(folder.join("server.log")).expect("a log file");
+        let mut child = Command::new(binary())
+            .arg("serve")
+            .env("PLENUM_DATA_DIR", folder.join("data"))
+            .env("PLENUM_LISTEN", "127.0.0.1")
+            .env("PLENUM_SIP_UDP_PORT", "0")
+            .env("PLENUM_SIP_TCP_PORT", "0")
+            .env("PLENUM_SIP_TLS_PORT", "0")
+            .env("PLENUM_HTTPS_PORT", "0")
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}; build it first", binary().display()));
+        let stdout = child.stdout.take().expect("a pipe");
+        let (lines, line) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = lines.send(line);
+            }
+        });
+        let Ok(line) = line.recv_timeout(Duration::from_secs(20)) else {
+            let _ = child.kill();
+            panic!(
+                "not ready; the log says:\n{}",
+                read(&folder.join("server.log"))
+            );
+        };
+        let ready = serde_json::from_str(&line).expect("a line of JSON");
+        Self {
+            child,
+            folder,
+            ready,
+        }
+    }
+
+    /// The ready line.
+    #[must_use]
+    pub fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// The test's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where SIP is spoken; `transport` is `udp`, `tcp` or `tls`.
+    ///
+    /// # Panics
+    /// When the ready line lacks it.
+    #[must_use]
+    pub fn sip(&self, transport: &str) -> SocketAddr {
+        self.ready["sip"][transport]
+            .as_str()
+            .expect("an address")
+            .parse()
+            .expect("an address")
+    }
+
+    /// What to dial for the demo space over UDP.
+    #[must_use]
+    pub fn demo_uri(&self) -> String {
+        format!("sip:demo@{}", self.sip("udp"))
+    }
+
+    /// What the server wrote to standard error so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        read(&self.folder.join("server.log"))
+    }
+
+    /// The supervisor's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The process whose first argument is `role` (`dataplane`, `control`).
+    ///
+    /// # Panics
+    /// When there is none within five seconds.
+    #[must_use]
+    pub fn process(&self, role: &str) -> u32 {
+        let mut found = None;
+        wait_until(
+            &format!("a process for {role}"),
+            Duration::from_secs(5),
+            || {
+                found = children(self.pid()).into_iter().find(|&pid| {
+                    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                    command.split(|&byte| byte == 0).nth(1) == Some(role.as_bytes())
+                });
+                found.is_some()
+            },
+        );
+        found.expect("it was found")
+    }
+
+    /// `kill -9` of a role; returns the process id that died.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub fn kill(&self, role: &str) -> u32 {
+        let pid = self.process(role);
+        let raw = Pid::from_raw(pid.cast_signed()).expect("a process id");
+        kill_process(raw, Signal::KILL).expect("it can be killed");
+        pid
+    }
+
+    /// Resident memory of a role in KiB, file mappings and the arena left out.
+    #[must_use]
+    pub fn anonymous_kib(&self, role: &str) -> u64 {
+        let status = read(Path::new(&format!("/proc/{}/status", self.process(role))));
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"))
+            .and_then(|rest| rest.split_whitespace().next())
+            .and_then(|kib| kib.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// One request to the REST interface; the answer's status and body.
+    ///
+    /// # Panics
+    /// When curl cannot be run.
+    #[must_use]
+    pub fn rest(&self, method: &str, path: &str, form: Option<&str>) -> (u16, String) {
+        let https = self.ready["https"].as_str().expect("an address");
+        let admin = &self.ready["admin"];
+        let user = admin["user"].as_str().expect("a user");
+        let password = admin["password"].as_str().expect("a password");
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-sk",
+            "--max-time",
+            "10",
+            "-X",
+            method,
+            "-w",
+            "\n%{http_code}",
+            "-u",
+        ])
+        .arg(format!("{user}:{password}"))
+        .arg(format!("{}/api/v1/{path}", https.trim_end_matches('/')));
+        if let Some(form) = form {
+            curl.args(["-d", form]);
+        }
+        let output = curl.output().expect("curl runs: apt-get install curl");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (body, code) = text.rsplit_once('\n').unwrap_or(("", "0"));
+        (code.parse().unwrap_or(0), body.to_owned())
+    }
+
+    /// How many call legs the REST interface lists.
+    #[must_use]
+    pub fn legs(&self) -> usize {
+        let (_, body) = self.rest("GET", "callLegs", None);
+        body.split("total=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .and_then(|total| total.parse().ok())
+            .unwrap_or(usize::MAX)
+    }
+
+    /// Asks the server to stop as Ctrl-C does; `true` when it ended well in time.
+    pub fn stop(&mut self) -> bool {
+        let raw = Pid::from_raw(self.child.id().cast_signed()).expect("a process id");
+        let _ = kill_process(raw, Signal::INT);
+        for _ in 0..250 {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status.success();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.stop() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}
+
+fn children(of: u32) -> Vec<u32> {
+    read(Path::new(&format!("/proc/{of}/task/{of}/children")))
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
