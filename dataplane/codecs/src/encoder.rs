@@ -110,8 +110,8 @@ impl AudioEncoder {
     /// G.711 has no state and G.722's is copied: the next payload is the one
     /// that `shared` would have made. libopus keeps its state to itself, so Opus
     /// encodes `last_frame` once more for nobody and then one frame without
-    /// prediction. The first frames differ from an unbroken stream's by less
-    /// than the coding noise (measured by this crate's tests).
+    /// prediction; the difference is less than the coding noise (DESIGN.md has
+    /// the figures, `tests/quality.rs` the measurement).
     ///
     /// # Panics
     /// When the codecs differ.

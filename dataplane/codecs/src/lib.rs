@@ -20,6 +20,7 @@
 pub mod conceal;
 mod decoder;
 mod encoder;
+pub mod fuzz;
 pub mod g722;
 pub mod noise;
 mod opus_codec;

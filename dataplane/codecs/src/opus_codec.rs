@@ -215,6 +215,9 @@ impl OpusEncoder {
         if !matches!(pcm.len(), 120 | 240 | 480 | 960 | 1_920 | 2_880) {
             return Err(EncodeError::FrameLength);
         }
+        if out.is_empty() {
+            return Err(EncodeError::OutputSize);
+        }
         let room = out.len().min(PAYLOAD_BYTES_MAX);
         let sent = self.encoder.encode(pcm, &mut out[..room]);
         self.leave_seed();
