@@ -415,7 +415,6 @@ impl AddressLearner {
             sequence: packet.sequence,
         });
         self.stream_next = None;
-        self.candidates = [None; CANDIDATES_MAX];
         let decision = changed(before, packet.source);
         if decision != Decision::Accept {
             self.rtcp = None;

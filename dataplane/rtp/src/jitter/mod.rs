@@ -84,6 +84,7 @@ struct Front {
 /// See the [module](self).
 #[derive(Debug)]
 pub struct JitterBuffer<T> {
+    config: JitterConfig,
     slots: Box<[Option<Slot<T>>]>,
     timing: Timing,
     step_ticks: i64,
@@ -133,13 +134,12 @@ impl<T> JitterBuffer<T> {
             config.delay_initial,
             config.delay_max,
         );
-        let ticks = |span: Duration| timing.ticks(span.as_nanos().min(1 << 40) as i64).max(1);
-        let step_ticks = ticks(config.step);
-        Self {
+        let mut buffer = Self {
+            config: *config,
             slots: (0..capacity).map(|_| None).collect(),
-            step_ticks,
-            conceal_ticks: ticks(config.conceal_max),
-            packet_ticks_max: ticks(PACKET_MAX) as u32,
+            step_ticks: 1,
+            conceal_ticks: 1,
+            packet_ticks_max: 1,
             timing,
             hint_after: Nanos::ZERO,
             delay_least: i64::MAX,
@@ -154,11 +154,35 @@ impl<T> JitterBuffer<T> {
             came: 0,
             restart_at: None,
             held: 0,
-            packet_ticks: step_ticks,
+            packet_ticks: 1,
             silent: false,
             lost_before: 0,
             counters: JitterCounters::default(),
+        };
+        buffer.count_in_ticks();
+        buffer
+    }
+
+    /// For a stream on another RTP clock, as when the far end changes from Opus to
+    /// G.711: restarts, and keeps what was learned of the network. The same clock
+    /// again does nothing.
+    pub fn set_clock(&mut self, clock_hz: u32) {
+        if clock_hz != self.config.clock_hz {
+            self.config.clock_hz = clock_hz;
+            self.timing.set_clock(clock_hz);
+            self.count_in_ticks();
+            self.restart();
         }
+    }
+
+    /// The spans of the configuration on the stream's clock.
+    fn count_in_ticks(&mut self) {
+        let timing = &self.timing;
+        let ticks = |span: Duration| timing.ticks(span.as_nanos().min(1 << 40) as i64).max(1);
+        self.step_ticks = ticks(self.config.step);
+        self.conceal_ticks = ticks(self.config.conceal_max);
+        self.packet_ticks_max = ticks(PACKET_MAX) as u32;
+        self.packet_ticks = self.step_ticks;
     }
 
     /// Stores a packet that came at `now`.
@@ -268,7 +292,7 @@ impl<T> JitterBuffer<T> {
         if front.missing > 0 && gap > 0 && !self.silent && !silent_too {
             return self.conceal_lost(gap, &front);
         }
-        let after_silence = jump > slack && (gap > 0 || self.silent);
+        let after_silence = self.silent || (jump > slack && gap > 0);
         if after_silence && self.timing.until_due(now, front.timestamp) > 0 {
             return self.silence();
         }

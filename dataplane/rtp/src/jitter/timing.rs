@@ -69,6 +69,11 @@ impl Timing {
         }
     }
 
+    /// Call [`Timing::forget_base`] with it: timestamps now mean something else.
+    pub(super) fn set_clock(&mut self, clock_hz: u32) {
+        self.clock_hz = i64::from(clock_hz.max(1));
+    }
+
     /// Forgets the relation between the clocks, keeps what the path's spread was.
     pub(super) fn forget_base(&mut self) {
         self.minima = [i64::MAX; 2];
