@@ -35,9 +35,16 @@ pub struct HttpsLimits {
     /// From the first byte awaited to a whole request header; also how long an
     /// idle connection is kept.
     pub header: Duration,
-    /// How long requests at work may take once the server is told to stop.
+    /// How long a connection lives at most; the request at work is finished.
+    /// Ends what neither reads nor goes away.
+    pub lifetime: Duration,
+    /// How long requests at work may take once the server is told to stop, or
+    /// their connection's life is over.
     pub shutdown: Duration,
 }
+
+/// Room for a request's line and headers, give or take one read.
+const MAX_HEADER_BYTES: usize = 64 * 1_024;
 
 impl Default for HttpsLimits {
     fn default() -> Self {
@@ -45,6 +52,7 @@ impl Default for HttpsLimits {
             connections: 512,
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(30),
+            lifetime: Duration::from_secs(10 * 60),
             shutdown: Duration::from_secs(5),
         }
     }
@@ -143,17 +151,28 @@ async fn connection(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header);
+        .header_read_timeout(limits.header)
+        .max_buf_size(MAX_HEADER_BYTES);
     let serving = builder.serve_connection(TokioIo::new(tls), service);
     tokio::pin!(serving);
     let result = tokio::select! {
         result = serving.as_mut() => result,
-        () = stop => {
+        () = either(stop, sleep(limits.lifetime)) => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            match timeout(limits.shutdown, serving).await {
+                Ok(result) => result,
+                Err(_) => return tracing::debug!(%peer, "HTTPS: cut off"),
+            }
         }
     };
     if let Err(error) = result {
         tracing::debug!(%peer, error, "HTTPS: connection failed");
+    }
+}
+
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
     }
 }

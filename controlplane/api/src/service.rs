@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{Method, Response};
+use axum::http::{HeaderValue, Method, Response};
 use axum::routing::get;
 use tokio::sync::Semaphore;
 
@@ -97,16 +97,20 @@ async fn handle(State(service): State<Arc<Service>>, request: Request) -> Respon
 
 async fn answer(service: &Service, source: IpAddr, request: Request) -> Result<Answer, Refusal> {
     let now = Instant::now();
-    // First, so that whoever is locked out takes nothing from the others.
+    // First these two, so that strangers take nothing from those who may ask.
     if let Some(left) = service.sources.blocked(source, now) {
         return Err(Refusal::LockedOut(left.as_secs() + 1));
     }
+    let (parts, body) = request.into_parts();
+    let authorization = parts
+        .headers
+        .get(AUTHORIZATION)
+        .ok_or(Refusal::Credentials)?;
     let _turn = service.turns.try_acquire().map_err(|_| Refusal::Busy)?;
     if !service.rate.admit(now) {
         return Err(Refusal::Busy);
     }
-    let (parts, body) = request.into_parts();
-    let user = authenticate(service, source, &parts).await?;
+    let user = authenticate(service, source, authorization).await?;
     let action = nodes::find(parts.uri.path(), &parts.method)?;
     let params = read_params(service, &parts, body).await?;
     let outcome = nodes::act(service.bridge.as_ref(), action, &params).await;
@@ -122,12 +126,12 @@ async fn answer(service: &Service, source: IpAddr, request: Request) -> Result<A
 }
 
 /// The user's name, if the credentials are right.
-async fn authenticate(service: &Service, source: IpAddr, parts: &Parts) -> Result<String, Refusal> {
-    let header = parts
-        .headers
-        .get(AUTHORIZATION)
-        .ok_or(Refusal::Credentials)?;
-    let credentials = header.to_str().ok().and_then(basic_credentials);
+async fn authenticate(
+    service: &Service,
+    source: IpAddr,
+    authorization: &HeaderValue,
+) -> Result<String, Refusal> {
+    let credentials = authorization.to_str().ok().and_then(basic_credentials);
     if let Some((user, password)) = credentials
         && service.authenticator.verify(&user, &password).await?
     {

@@ -108,14 +108,14 @@ mod tests {
             match reader.read_event().unwrap() {
                 Event::Start(start) => {
                     let a = start.try_get_attribute("a").unwrap().unwrap();
-                    attribute = quick_xml::escape::unescape(std::str::from_utf8(&a.value).unwrap())
-                        .unwrap()
-                        .into_owned();
+                    text.clear();
+                    attribute = quick_xml::escape::unescape(&a.value).unwrap().into_owned();
                 }
-                Event::Text(part) => text.push_str(&part.decode().unwrap()),
+                // XML 1.0 section 2.11 is why line ends are escaped.
+                Event::Text(part) => text.push_str(&part.xml10_content()),
                 Event::GeneralRef(name) => {
-                    let name = name.decode().unwrap();
-                    text.push_str(&quick_xml::escape::unescape(&format!("&{name};")).unwrap());
+                    let reference = format!("&{};", &*name);
+                    text.push_str(&quick_xml::escape::unescape(&reference).unwrap());
                 }
                 Event::Eof => return (attribute, text),
                 _ => {}
@@ -124,8 +124,14 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
-        fn any_text_comes_back_as_it_went_in_but_for_what_xml_cannot_hold(text: String) {
+        fn any_text_comes_back_as_it_went_in_but_for_what_xml_cannot_hold(
+            chars in prop::collection::vec(
+                prop_oneof![any::<char>(), prop::char::range('\0', '\u{ff}')], 0..60)
+        ) {
+            let text: String = chars.into_iter().collect();
             let mut xml = Xml::document();
             xml.element("x", &[("a", &text)], |xml| escape(&mut xml.text, &text));
             let expected: String = text

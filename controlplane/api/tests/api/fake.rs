@@ -1,0 +1,318 @@
+//! A server without meetings: what the API is told, it remembers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::Router;
+use plenum_api::{Authenticator, Bridge, BridgeError, Limits, router, router_with};
+use plenum_model::{
+    AudioCodecName, AudioReceive, AudioSend, CallId, CallLegConfiguration, CallLegId, CallLegPatch,
+    CallLegQuery, CallLegState, CallLegStatus, CallLegSummary, CallLegView, CallQuery, CallSummary,
+    CallType, CallView, CipherSuite, CorrelatorId, DialOut, Direction, HostId, Page, Space,
+    SpaceId, SpacePatch, SpaceQuery, SystemStatus, uri_key,
+};
+
+#[derive(Default)]
+struct State {
+    spaces: BTreeMap<SpaceId, Space>,
+    calls: BTreeMap<CallId, CallView>,
+    legs: BTreeMap<CallLegId, CallLegView>,
+    fault: Option<BridgeError>,
+    digits: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Fake {
+    state: Arc<Mutex<State>>,
+    next: Arc<AtomicU64>,
+    /// How long `status` takes.
+    delay: Duration,
+}
+
+impl Fake {
+    pub(crate) fn router(&self) -> Router {
+        router(Arc::new(self.clone()), Arc::new(self.clone()))
+    }
+
+    pub(crate) fn router_with(&self, limits: Limits) -> Router {
+        router_with(Arc::new(self.clone()), Arc::new(self.clone()), limits)
+    }
+
+    pub(crate) fn slow(delay: Duration) -> Self {
+        Self {
+            delay,
+            ..Self::default()
+        }
+    }
+
+    /// From now on everything answers this.
+    pub(crate) fn fail(&self, error: BridgeError) {
+        self.state.lock().unwrap().fault = Some(error);
+    }
+
+    pub(crate) fn digits(&self) -> Vec<String> {
+        self.state.lock().unwrap().digits.clone()
+    }
+
+    pub(crate) fn spaces_len(&self) -> usize {
+        self.state.lock().unwrap().spaces.len()
+    }
+
+    fn entropy(&self) -> [u8; 16] {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        (u128::from(n) << 64).to_be_bytes()
+    }
+
+    fn state(&self) -> Result<std::sync::MutexGuard<'_, State>, BridgeError> {
+        let state = self.state.lock().unwrap();
+        match state.fault {
+            Some(error) => Err(error),
+            None => Ok(state),
+        }
+    }
+
+    /// A call of no space with so many legs; answers its id and theirs.
+    pub(crate) fn add_call(&self, name: &str, legs: &[&str]) -> (CallId, Vec<CallLegId>) {
+        let id = CallId::from_entropy(self.entropy());
+        let call = CallView {
+            summary: CallSummary {
+                id,
+                name: name.to_owned(),
+                space: None,
+                correlator: CorrelatorId::from_bytes([0xcc; 16]),
+            },
+            call_type: CallType::AdHoc,
+            duration: Duration::from_millis(78_900),
+            num_call_legs: legs.len() as u64,
+            max_call_legs: legs.len() as u64 + 1,
+            num_participants_local: legs.len() as u64,
+            num_participants_remote: 0,
+            owner_name: Some("Ann".into()),
+        };
+        self.state.lock().unwrap().calls.insert(id, call);
+        let legs = legs.iter().map(|name| self.add_leg(id, name)).collect();
+        (id, legs)
+    }
+
+    fn add_leg(&self, call: CallId, name: &str) -> CallLegId {
+        let id = CallLegId::from_entropy(self.entropy());
+        let leg = CallLegView {
+            summary: CallLegSummary {
+                id,
+                name: name.to_owned(),
+                remote_party: format!("{name}@example.com"),
+                original_remote_party: format!("{name}@example.com"),
+                call,
+            },
+            local_address: "team.room@example.com".into(),
+            direction: Direction::Incoming,
+            configuration: CallLegConfiguration::default(),
+            status: CallLegStatus {
+                state: CallLegState::Connected,
+                duration: Duration::from_millis(78_900),
+                sip_call_id: "7e77@10.0.0.1".into(),
+                encrypted_media: true,
+                unencrypted_media: false,
+                cipher_suite: Some(CipherSuite::AeadAes256Gcm),
+                rx_audio: Some(AudioReceive {
+                    codec: AudioCodecName::Opus,
+                    jitter_ms: 2,
+                    bit_rate: 35_961,
+                    packet_loss_percentage: 0.04,
+                    gain_applied: -1.5,
+                }),
+                tx_audio: Some(AudioSend {
+                    codec: AudioCodecName::Opus,
+                    jitter_ms: 3,
+                    bit_rate: 64_000,
+                    packet_loss_percentage: 0.749,
+                    round_trip_time_ms: Some(4),
+                }),
+            },
+        };
+        self.state.lock().unwrap().legs.insert(id, leg);
+        id
+    }
+}
+
+#[async_trait::async_trait]
+impl Authenticator for Fake {
+    async fn verify(&self, user: &str, password: &str) -> Result<bool, BridgeError> {
+        Ok(user == "admin" && password == "right")
+    }
+}
+
+fn put(state: &mut State, space: Space) -> Result<(), BridgeError> {
+    space.validate()?;
+    let uris = |space: &Space| -> Vec<String> {
+        let uris = [&space.uri, &space.secondary_uri];
+        uris.into_iter().flatten().map(|uri| uri_key(uri)).collect()
+    };
+    for other in state.spaces.values().filter(|other| other.id != space.id) {
+        if uris(other).iter().any(|uri| uris(&space).contains(uri)) {
+            return Err(BridgeError::DuplicateUri);
+        }
+        if space.call_id.is_some() && other.call_id == space.call_id {
+            return Err(BridgeError::DuplicateCallId);
+        }
+    }
+    state.spaces.insert(space.id, space);
+    Ok(())
+}
+
+#[async_trait::async_trait]
+impl Bridge for Fake {
+    async fn status(&self) -> Result<SystemStatus, BridgeError> {
+        tokio::time::sleep(self.delay).await;
+        let state = self.state()?;
+        Ok(SystemStatus {
+            host_id: HostId::from_bytes([0xab; 16]),
+            software_version: "0.1.0".into(),
+            uptime: Duration::from_secs(86_400),
+            cdr_time: UNIX_EPOCH + Duration::from_secs(1_770_109_811),
+            cdr_correlator_index: 12,
+            call_legs_active: state.legs.len() as u64,
+            call_legs_max_active: 5,
+            call_legs_completed: 9,
+            audio_bit_rate_outgoing: 128_000,
+            audio_bit_rate_incoming: 96_000,
+            video_bit_rate_outgoing: 0,
+            video_bit_rate_incoming: 0,
+        })
+    }
+
+    async fn sip_domain(&self) -> Result<String, BridgeError> {
+        self.state().map(|_| "example.com".into())
+    }
+
+    async fn spaces(&self, query: SpaceQuery) -> Result<Page<Space>, BridgeError> {
+        let state = self.state()?;
+        let filter = query.filter.unwrap_or_default().to_lowercase();
+        let matching = state.spaces.values().filter(|space| {
+            space.name.to_lowercase().contains(&filter)
+                || space.uri.as_ref().is_some_and(|uri| uri.contains(&filter))
+        });
+        Ok(Page::select(matching, query.page, Clone::clone))
+    }
+
+    async fn space(&self, id: SpaceId) -> Result<Space, BridgeError> {
+        let state = self.state()?;
+        state
+            .spaces
+            .get(&id)
+            .cloned()
+            .ok_or(BridgeError::NoSuchSpace)
+    }
+
+    async fn create_space(&self, wanted: SpacePatch) -> Result<SpaceId, BridgeError> {
+        let mut space = Space::new(SpaceId::from_entropy(self.entropy()));
+        if wanted.require_call_id {
+            space.call_id = Some("123456789".into());
+        }
+        wanted.apply(&mut space);
+        let id = space.id;
+        put(&mut *self.state()?, space)?;
+        Ok(id)
+    }
+
+    async fn update_space(&self, id: SpaceId, change: SpacePatch) -> Result<(), BridgeError> {
+        let mut state = self.state()?;
+        let mut space = state
+            .spaces
+            .get(&id)
+            .cloned()
+            .ok_or(BridgeError::NoSuchSpace)?;
+        change.apply(&mut space);
+        put(&mut state, space)
+    }
+
+    async fn delete_space(&self, id: SpaceId) -> Result<(), BridgeError> {
+        let removed = self.state()?.spaces.remove(&id);
+        removed.map(drop).ok_or(BridgeError::NoSuchSpace)
+    }
+
+    async fn calls(&self, query: CallQuery) -> Result<Page<CallSummary>, BridgeError> {
+        let state = self.state()?;
+        let calls = state.calls.values().map(|call| &call.summary);
+        let matching = calls.filter(|call| query.matches(call));
+        Ok(Page::select(matching, query.page, Clone::clone))
+    }
+
+    async fn call(&self, id: CallId) -> Result<CallView, BridgeError> {
+        let state = self.state()?;
+        state.calls.get(&id).cloned().ok_or(BridgeError::NoSuchCall)
+    }
+
+    async fn create_call(&self, space: SpaceId) -> Result<CallId, BridgeError> {
+        let name = self.space(space).await?.name;
+        let (id, _) = self.add_call(&name, &[]);
+        let mut state = self.state()?;
+        let call = state.calls.get_mut(&id).unwrap();
+        call.summary.space = Some(space);
+        call.call_type = CallType::CoSpace;
+        Ok(id)
+    }
+
+    async fn end_call(&self, id: CallId) -> Result<(), BridgeError> {
+        let mut state = self.state()?;
+        state.legs.retain(|_, leg| leg.summary.call != id);
+        let removed = state.calls.remove(&id);
+        removed.map(drop).ok_or(BridgeError::NoSuchCall)
+    }
+
+    async fn call_legs(&self, query: CallLegQuery) -> Result<Page<CallLegSummary>, BridgeError> {
+        let state = self.state()?;
+        if query
+            .call
+            .is_some_and(|call| !state.calls.contains_key(&call))
+        {
+            return Err(BridgeError::NoSuchCall);
+        }
+        let legs = state.legs.values().map(|leg| &leg.summary);
+        let matching = legs.filter(|leg| query.matches(leg));
+        Ok(Page::select(matching, query.page, Clone::clone))
+    }
+
+    async fn call_leg(&self, id: CallLegId) -> Result<CallLegView, BridgeError> {
+        let state = self.state()?;
+        state
+            .legs
+            .get(&id)
+            .cloned()
+            .ok_or(BridgeError::NoSuchCallLeg)
+    }
+
+    async fn dial_out(&self, call: CallId, wanted: DialOut) -> Result<CallLegId, BridgeError> {
+        self.call(call).await?;
+        let id = self.add_leg(call, "dialled");
+        let mut state = self.state()?;
+        let leg = state.legs.get_mut(&id).unwrap();
+        leg.summary.remote_party = wanted.remote_party;
+        leg.direction = Direction::Outgoing;
+        leg.status.state = CallLegState::Ringing;
+        leg.status.rx_audio = None;
+        wanted.settings.apply(&mut leg.configuration);
+        Ok(id)
+    }
+
+    async fn update_call_leg(
+        &self,
+        id: CallLegId,
+        change: CallLegPatch,
+    ) -> Result<(), BridgeError> {
+        let mut state = self.state()?;
+        if let Some(digits) = &change.dtmf_sequence {
+            state.digits.push(digits.clone());
+        }
+        let leg = state.legs.get_mut(&id).ok_or(BridgeError::NoSuchCallLeg)?;
+        change.apply(&mut leg.configuration);
+        Ok(())
+    }
+
+    async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError> {
+        let removed = self.state()?.legs.remove(&id);
+        removed.map(drop).ok_or(BridgeError::NoSuchCallLeg)
+    }
+}
