@@ -1,6 +1,6 @@
 //! Which instructions this machine grants.
 //!
-//! A token ([`Avx2`], [`Avx512`], [`Neon`], [`ShaNi`]) exists only where its feature was
+//! A token ([`Avx2`], [`Avx512`], [`Neon`], [`ShaNi`], [`Vaes`]) exists only where its feature was
 //! detected, so a function that takes one may use the feature and needs no
 //! other proof. Detection is a few loads of a cached word: call it per frame,
 //! not per sample.
@@ -26,6 +26,8 @@ pub enum Feature {
     Neon = 1 << 2,
     /// SHA-1 rounds in hardware (x86-64, with SSE4.1 and SSSE3).
     ShaNi = 1 << 3,
+    /// AES rounds on 256-bit vectors (x86-64). Needs [`Feature::Avx2`].
+    Vaes = 1 << 4,
 }
 
 static HIDDEN: AtomicU8 = AtomicU8::new(0);
@@ -132,6 +134,28 @@ impl ShaNi {
             && is_x86_feature_detected!("sha")
             && is_x86_feature_detected!("sse4.1")
             && is_x86_feature_detected!("ssse3")
+        {
+            return Some(Self(()));
+        }
+        None
+    }
+}
+
+/// Proof that AES on 256-bit vectors, AES-NI and AVX2 were detected. No
+/// [`Level`], as [`ShaNi`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Vaes(());
+
+impl Vaes {
+    /// The token, where the machine grants it.
+    #[must_use]
+    #[inline]
+    pub fn detect() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if visible(Feature::Vaes)
+            && Avx2::detect().is_some()
+            && is_x86_feature_detected!("aes")
+            && is_x86_feature_detected!("vaes")
         {
             return Some(Self(()));
         }
