@@ -1,11 +1,15 @@
 //! The transforms: AES counter mode with HMAC-SHA1, and AES-GCM.
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::iv::FixedLength;
+use core::hint::black_box;
+
+use aes::{Aes128Enc, Aes256Enc};
+use ctr::cipher::{InnerIvInit, KeyInit, StreamCipher};
+use ctr::{Ctr32BE, CtrCore};
 use plenum_abi::SrtpSuite;
+use plenum_kernels::aes_ctr;
+use plenum_kernels::cpu::Vaes;
 use plenum_kernels::sha1::{HmacKey, hmac};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroize;
 
 use crate::keys::{SALT_LEN, SessionKeys, Use};
@@ -14,30 +18,65 @@ use crate::keys::{SALT_LEN, SessionKeys, Use};
 pub(crate) const GCM_TAG_LEN: usize = 16;
 const GCM_SALT_LEN: usize = 12;
 
-/// AES in counter mode, the counter being the whole last block, big-endian.
-pub(crate) struct CounterMode(EncryptingKey);
+/// AES in counter mode, the key expanded once. The last 32 bits of a block
+/// count; SRTP begins with the last 16 at zero.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "every packet reads the expanded key: it lies in the context itself"
+)]
+pub(crate) enum CounterMode {
+    /// Where the machine has AES on wide vectors.
+    Wide(aes_ctr::CounterMode),
+    /// Elsewhere. Boxed, for the library keeps room for an implementation without
+    /// AES instructions, whose keys take four times as much.
+    Aes128(Box<Aes128Enc>),
+    /// As `Aes128`.
+    Aes256(Box<Aes256Enc>),
+}
 
 impl CounterMode {
     /// `key` has 16 or 32 bytes.
     pub(crate) fn new(key: &[u8]) -> Self {
-        let algorithm = if key.len() == 16 { &AES_128 } else { &AES_256 };
-        let key = UnboundCipherKey::new(algorithm, key).and_then(EncryptingKey::ctr);
-        Self(key.expect("the suite gives a length that AES has"))
+        const FITS: &str = "the suite gives a length that AES has";
+        if let Some(token) = Vaes::detect() {
+            Self::Wide(aes_ctr::CounterMode::new(token, key).expect(FITS))
+        } else if key.len() == 16 {
+            Self::Aes128(Box::new(Aes128Enc::new_from_slice(key).expect(FITS)))
+        } else {
+            Self::Aes256(Box::new(Aes256Enc::new_from_slice(key).expect(FITS)))
+        }
     }
 
     /// Adds the key stream that begins at `block`.
     pub(crate) fn apply(&self, block: &[u8; 16], data: &mut [u8]) {
-        let context = EncryptionContext::Iv128(FixedLength::from(block));
-        self.0
-            .less_safe_encrypt(data, context)
-            .expect("counter mode takes any length");
+        match self {
+            Self::Wide(key) => key.apply(block, data),
+            // Borrowed: to give the key away would copy it for every packet.
+            Self::Aes128(key) => {
+                let core = CtrCore::inner_iv_init(&**key, block.into());
+                Ctr32BE::<&Aes128Enc>::from_core(core).apply_keystream(data);
+            }
+            Self::Aes256(key) => {
+                let core = CtrCore::inner_iv_init(&**key, block.into());
+                Ctr32BE::<&Aes256Enc>::from_core(core).apply_keystream(data);
+            }
+        }
+    }
+}
+
+impl Drop for CounterMode {
+    fn drop(&mut self) {
+        // The library's own keys are overwritten by the library.
+        if let Self::Wide(key) = self {
+            key.erase();
+        }
     }
 }
 
 /// What one packet type of one context needs.
-#[expect(
+#[allow(
     clippy::large_enum_variant,
-    reason = "the key schedule is what every packet reads: it lies in the context itself"
+    reason = "every packet reads the expanded key: it lies in the context itself"
 )]
 pub(crate) enum Transform {
     /// RFC 3711, RFC 6188.
@@ -168,5 +207,8 @@ pub(crate) fn open(
 /// wherever they differ.
 #[must_use]
 pub(crate) fn verify(mac: &HmacKey, message: &[u8], tag: &[u8]) -> bool {
-    verify_slices_are_equal(&hmac(mac, message)[..tag.len()], tag).is_ok()
+    let right = hmac(mac, message);
+    let pairs = right.iter().zip(tag);
+    let difference = pairs.fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
+    difference == 0 && tag.len() <= right.len()
 }

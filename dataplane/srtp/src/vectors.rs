@@ -5,6 +5,7 @@ use core::sync::atomic::AtomicU64;
 
 use hex_literal::hex;
 use plenum_abi::{MasterKeys, SrtpSuite};
+use plenum_kernels::cpu::{Feature, hide};
 
 use crate::cipher::CounterMode;
 use crate::keys::{SessionKeys, Use};
@@ -106,6 +107,26 @@ fn session_keys_of_rfc6188_7_2() {
     );
     assert_eq!(keys.salt, hex!("fa31791685ca444a9e07c6c64e93"));
     assert_eq!(keys.auth, hex!("fd9c32d39ed5fbb5a9dc96b30818454d1313dc05"));
+}
+
+/// What runs where AES on wide vectors is missing.
+#[test]
+fn both_ways_give_one_key_stream() {
+    let key: [u8; 32] = core::array::from_fn(|i| i as u8);
+    for key in [&key[..16], &key] {
+        let wide = CounterMode::new(key);
+        let hidden = hide(&[Feature::Vaes]);
+        let narrow = CounterMode::new(key);
+        assert!(!matches!(narrow, CounterMode::Wide(_)));
+        drop(hidden);
+        for len in 0..600 {
+            let block = [len as u8; 16];
+            let (mut a, mut b) = (vec![0; len], vec![0; len]);
+            wide.apply(&block, &mut a);
+            narrow.apply(&block, &mut b);
+            assert_eq!(a, b, "{len} bytes");
+        }
+    }
 }
 
 /// Protects, compares, opens.
