@@ -73,7 +73,15 @@ impl Graph {
     #[must_use]
     pub fn load() -> Self {
         let output = Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])
+            .args([
+                "metadata",
+                "--format-version",
+                "1",
+                "--offline",
+                "--locked",
+                "--filter-platform",
+                "x86_64-unknown-linux-gnu",
+            ])
             .current_dir(root())
             .output()
             .expect("cargo runs");
