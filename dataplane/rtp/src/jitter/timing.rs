@@ -45,6 +45,10 @@ pub(super) struct Timing {
     weights: [f32; BUCKETS],
     weight_total: f32,
     weight_next: f32,
+    /// The fewest buckets, counted from below, that hold all but the tail, and the
+    /// weight above them: moved along, for a scan would cost more than all the rest.
+    edge: usize,
+    above: f32,
     target: i64,
 }
 
@@ -65,6 +69,8 @@ impl Timing {
             weights: [0.0; BUCKETS],
             weight_total: 0.0,
             weight_next: 1.0,
+            edge: 1,
+            above: 0.0,
             target: initial,
         }
     }
@@ -98,7 +104,11 @@ impl Timing {
             return;
         }
         let bucket = (relative / BUCKET_NS).clamp(0, BUCKETS as i64 - 1);
-        self.weights[bucket as usize] += self.weight_next;
+        let bucket = bucket as usize;
+        self.weights[bucket] += self.weight_next;
+        if bucket >= self.edge {
+            self.above += self.weight_next;
+        }
         self.weight_total += self.weight_next;
         self.weight_next *= 1.0 + 1.0 / MEMORY;
         if self.weight_next > 1e12 {
@@ -130,6 +140,7 @@ impl Timing {
         self.weights.copy_within(by.., 0);
         self.weights[0] = merged;
         self.weights[BUCKETS - by..].fill(0.0);
+        self.sum_above();
     }
 
     fn rescale(&mut self) {
@@ -139,26 +150,29 @@ impl Timing {
         }
         self.weight_total = self.weights.iter().sum();
         self.weight_next = 1.0;
+        self.sum_above();
+    }
+
+    fn sum_above(&mut self) {
+        self.above = self.weights[self.edge..].iter().sum();
     }
 
     fn update_target(&mut self) {
         let allowed = self.weight_total * TAIL;
-        let mut above = 0.0;
-        let mut edge = BUCKETS;
-        // The fewest buckets, counted from below, that hold all but the tail.
-        while edge > 1 {
-            above += self.weights[edge - 1];
-            if above > allowed {
-                break;
-            }
-            edge -= 1;
+        while self.above > allowed && self.edge < BUCKETS {
+            self.above -= self.weights[self.edge];
+            self.edge += 1;
+        }
+        while self.edge > 1 && self.above + self.weights[self.edge - 1] <= allowed {
+            self.edge -= 1;
+            self.above += self.weights[self.edge];
         }
         let floor = if self.observed < WARM_UP {
             self.initial
         } else {
             self.target_min
         };
-        self.target = (edge as i64 * BUCKET_NS).clamp(floor, self.target_max);
+        self.target = (self.edge as i64 * BUCKET_NS).clamp(floor, self.target_max);
     }
 
     fn base(&self) -> i64 {
@@ -280,6 +294,37 @@ mod tests {
         feed(&mut timing, n..n + 1, |_| 125);
         let due = timing.until_due(Nanos::from_millis(1_000 + 20 * n + 125), n as i64 * 160);
         assert_eq!(due, 20_000_000);
+    }
+
+    /// The edge by definition, with the whole histogram in view.
+    fn edge_by_scan(timing: &Timing, tail: f32) -> usize {
+        let total: f64 = timing.weights.iter().copied().map(f64::from).sum();
+        let allowed = total * f64::from(tail);
+        let above =
+            |edge: usize| -> f64 { timing.weights[edge..].iter().copied().map(f64::from).sum() };
+        (1..=BUCKETS).find(|&edge| above(edge) <= allowed).unwrap()
+    }
+
+    #[test]
+    fn the_edge_that_is_moved_along_is_that_of_a_scan() {
+        let mut random = crate::test_random::Random(5);
+        let mut timing = timing();
+        let mut spread = 1;
+        for n in 0..60_000 {
+            if random.chance(1_000) {
+                spread = 1 + random.below(250);
+            }
+            let delay = random.below(spread);
+            feed(&mut timing, n..n + 1, |_| delay);
+            // Rounding may decide a tie, nothing more.
+            let least = edge_by_scan(&timing, TAIL * 1.001);
+            let most = edge_by_scan(&timing, TAIL * 0.999);
+            assert!(
+                (least..=most).contains(&timing.edge),
+                "{n}: {}",
+                timing.edge
+            );
+        }
     }
 
     #[test]
