@@ -1,1 +1,30 @@
-//! SIP signalling: transports and transactions from rsipstack, dialogs of our own that survive a restart.
+//! SIP signalling (RFC 3261) for a conferencing server.
+//!
+//! ```text
+//!  sockets -> transport -> message -> transactions (rsipstack) -> core -> SipEvent
+//!                                                                  ^  \
+//!                                         SipStack's methods ------+   DialogState
+//! ```
+//!
+//! The idea a reader could not guess: **a dialog is a plain value**. Everything
+//! that a BYE or re-INVITE needs is in [`DialogState`], handed out with every
+//! change; a process that was killed is succeeded by one that was given those
+//! values, on the same ports, and neither far end notices.
+//!
+//! This crate refuses to know what SDP says, what a space is, and who may join.
+#![forbid(unsafe_code)]
+
+mod config;
+mod event;
+mod stack;
+mod state;
+
+pub use config::{
+    CredentialLookup, DigestConfig, Listener, SipConfig, Timers, TlsConfig, Transport,
+};
+pub use event::{
+    Cause, Credentials, DialogKey, Outbound, ParseKeyError, Party, Replaces, SipError, SipEvent,
+    StartError, TxnId,
+};
+pub use stack::SipStack;
+pub use state::{DialogState, Role, SessionTimer};
