@@ -3,8 +3,10 @@
 
 # Build products stay outside the checkout, so that a fresh clone builds quickly.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plenum/target
+# Where rustup puts cargo, for a shell that was started before it did.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: run test build lint unit e2e bench install-build install-test
+.PHONY: run test build lint unit e2e install-build install-test
 
 run: build
 	@exec "$(CARGO_TARGET_DIR)/release/plenum" serve
