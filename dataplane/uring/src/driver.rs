@@ -377,9 +377,11 @@ impl Driver {
     pub fn wait(&mut self, deadline: Option<Nanos>, gather: Duration) -> Result<(), WaitError> {
         self.restart_starved()?;
         // What this completes (sends, mostly) must not count as the event that
-        // the sleep below waits for.
+        // the sleep below waits for. It runs what the kernel deferred as well:
+        // a receive that is started again may complete at once, wait after
+        // wait, and must not keep everybody else's datagrams from us.
         if self.sends.on_their_way() > 0 || !self.ring.submission().is_empty() {
-            self.enter(0, None)?;
+            self.enter(0, Some(&SubmitArgs::new()))?;
         }
         self.reap();
         if !self.pending.is_empty() {

@@ -1,3 +1,5 @@
+//! The pool against its bounds and a map that is obviously right.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

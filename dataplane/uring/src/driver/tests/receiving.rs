@@ -1,3 +1,5 @@
+//! Datagrams in: whole, by the right socket, whatever ends a receive.
+
 use super::*;
 
 #[test]

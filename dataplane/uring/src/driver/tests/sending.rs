@@ -1,3 +1,5 @@
+//! Datagrams out: as they are, bounded, and their slots come back.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! What ends a wait, and how soon.
+
 use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
@@ -183,4 +185,43 @@ fn events_left_undrained_do_not_let_it_sleep() {
         driver.release(lease);
     }
     assert!(driver.next_event().is_none());
+}
+
+#[test]
+fn a_flood_of_empty_datagrams_starves_nobody() {
+    // Each ends its receive, and starting that again completes at once: every
+    // wait then has events before it has looked at anybody else.
+    let mut driver = Driver::new(small()).unwrap();
+    let flooded = open(&mut driver, 0, "127.0.0.1");
+    let quiet = open(&mut driver, 1, "127.0.0.1");
+    let bell = doorbell();
+    driver.watch_doorbell(bell.as_fd()).unwrap();
+    driver.flush().unwrap();
+    let stranger = peer("127.0.0.1");
+    let (mut heard, mut rung) = (None, None);
+    for round in 0..60 {
+        for _ in 0..3 {
+            stranger.send_to(b"", flooded).unwrap();
+        }
+        if round == 30 {
+            stranger.send_to(b"sound", quiet).unwrap();
+            ring(&bell);
+        }
+        driver.wait(Some(now() + LONG), Duration::ZERO).unwrap();
+        while let Some(event) = driver.next_event() {
+            match event {
+                Event::Datagram { key, lease, .. } => {
+                    driver.release(lease);
+                    if key == 1 {
+                        heard.get_or_insert(round);
+                    }
+                }
+                Event::Doorbell => {
+                    rung.get_or_insert(round);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((heard, rung), (Some(30), Some(30)));
 }
