@@ -16,7 +16,15 @@
 //! does not understand is rejected stream by stream (port 0), as RFC 3264 asks.
 #![forbid(unsafe_code)]
 
+mod answering;
+mod offering;
+mod ours;
+mod remote;
+mod sdes;
 mod types;
+
+#[cfg(test)]
+mod tests;
 
 pub use types::{
     Audio, Direction, Encryption, LocalMedia, Negotiated, NegotiationError, OpusParameters,
@@ -34,8 +42,8 @@ pub fn answer(
     local: &LocalMedia,
     rng: &mut impl CryptoRng,
 ) -> Result<Negotiated, NegotiationError> {
-    let _ = (offer, local, rng);
-    Err(NegotiationError::NoCommonMedia)
+    let identity = ours::Identity::new(rng);
+    answering::answer(offer, local, &identity, &[], rng)
 }
 
 /// Answers a later offer of the same dialog. `previous` is the SDP we sent last:
@@ -49,18 +57,13 @@ pub fn reanswer(
     local: &LocalMedia,
     rng: &mut impl CryptoRng,
 ) -> Result<Negotiated, NegotiationError> {
-    let _ = previous;
-    answer(offer, local, rng)
+    let (_, identity, known) = ours::read_previous(previous)?;
+    answering::answer(offer, local, &identity, &known, rng)
 }
 
 /// Makes the first offer of a dialog.
 pub fn offer(local: &LocalMedia, rng: &mut impl CryptoRng) -> (String, PendingOffer) {
-    let _ = rng;
-    let pending = PendingOffer {
-        sdp: String::new(),
-        local: local.clone(),
-    };
-    (pending.sdp.clone(), pending)
+    offering::offer(local, rng)
 }
 
 /// Makes a later offer of the same dialog. `previous` is the SDP we sent last;
@@ -73,8 +76,7 @@ pub fn reoffer(
     local: &LocalMedia,
     rng: &mut impl CryptoRng,
 ) -> Result<(String, PendingOffer), NegotiationError> {
-    let _ = previous;
-    Ok(offer(local, rng))
+    offering::reoffer(previous, local, rng)
 }
 
 /// Takes the far end's answer to our offer.
@@ -82,6 +84,5 @@ pub fn reoffer(
 /// # Errors
 /// The offer failed: the call is to be ended, or the session goes on as before.
 pub fn accept_answer(pending: &PendingOffer, answer: &str) -> Result<Negotiated, NegotiationError> {
-    let _ = (pending, answer);
-    Err(NegotiationError::NoCommonMedia)
+    offering::accept_answer(pending, answer)
 }
