@@ -61,7 +61,7 @@ impl Conference {
         let slots = slots_for(policy.speakers());
         self.speakers.grow(slots.min(self.len()));
         // Where memory has run out, fewer speak at once than the policy allows.
-        let _ = self.seats.make_streams(slots, None);
+        let _ = self.seats.allow_slots(slots);
     }
 
     /// Lets a leg in, or changes it; the same value again changes nothing. The
@@ -206,17 +206,13 @@ impl Conference {
                     Some(rate)
                 }
             };
-            let loudness = leg.meter.loudness();
             match (leg.slot, pulled) {
                 (Some(slot), _) => {
                     leg.meter.adapt_gain();
-                    let quiet = leg.meter.is_quiet();
-                    let gain = leg.meter.gain();
-                    self.speakers.speaker(slot, pulled, loudness, gain, quiet);
+                    self.speakers.speaker(slot, pulled, &leg.meter);
                 }
                 (None, Some(rate)) if leg.meter.is_loud() => {
-                    let gain = leg.meter.gain();
-                    self.speakers.offer(max, index as u32, rate, loudness, gain);
+                    self.speakers.offer(max, index as u32, rate, &leg.meter);
                 }
                 (None, _) => {}
             }

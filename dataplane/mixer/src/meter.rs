@@ -11,7 +11,8 @@ const FULL_SCALE: f32 = (1_u32 << 30) as f32;
 /// -55 dBov: who is louder asks to be heard. A quiet room through a telephone
 /// is at -60 to -65.
 const OPEN: f32 = 3.162e-6;
-/// -60 dBov: who is softer for [`HOLD_TICKS`] is no longer heard.
+/// -60 dBov: a leg whose frames are softer for [`HOLD_TICKS`] is no longer
+/// heard.
 const CLOSE: f32 = 1e-6;
 /// 500 ms: longer than the pauses between words.
 const HOLD_TICKS: u16 = 25;
@@ -20,6 +21,9 @@ const HOLD_TICKS: u16 = 25;
 /// word counts within two frames, a gap between words only after 200 ms.
 const ATTACK: f32 = 0.6;
 const DECAY: f32 = 0.1;
+
+/// A frame so much below the level (6 dB) is a pause.
+const PAUSE: f32 = 0.25;
 
 /// Automatic gain: where to (the nominal level of speech, ITU-T P.56), how far
 /// and how fast, in dB and dB a frame.
@@ -95,6 +99,11 @@ impl Meter {
         self.quiet >= HOLD_TICKS
     }
 
+    /// Whether the last frame is part of what made the leg as loud as it is.
+    pub(crate) fn sounds(&self) -> bool {
+        self.now > self.smooth * PAUSE
+    }
+
     /// Level of the last frame in -dBov.
     pub(crate) fn level_dbov(&self) -> u8 {
         level::level_dbov((self.now * FULL_SCALE) as u64, 1)
@@ -125,7 +134,7 @@ impl Meter {
     }
 
     fn count_quiet(&mut self) {
-        self.quiet = if self.smooth < CLOSE {
+        self.quiet = if self.now < CLOSE {
             self.quiet.saturating_add(1)
         } else {
             0
@@ -177,7 +186,7 @@ mod tests {
                 !meter.is_quiet()
             })
             .count();
-        assert!((25..125).contains(&ticks), "{ticks}");
+        assert_eq!(ticks, 19, "500 ms after the last sound");
     }
 
     #[test]

@@ -15,6 +15,8 @@
 //! end's decoder follows one encoder for ever. A group without listeners
 //! encodes nothing.
 
+use std::collections::HashMap;
+
 use plenum_abi::AudioCodec;
 use plenum_kernels::audio::gain::Gain;
 
@@ -81,10 +83,32 @@ const fn row(codec: AudioCodec) -> usize {
     (codec as usize - 1) % CODECS
 }
 
+/// How many legs may come to need a stream of their own.
+#[derive(Clone, Copy, Default)]
+struct Census {
+    legs: usize,
+    with_gain: usize,
+}
+
+fn count(census: &mut [Census; CODECS], leg: &MixLeg, comes: bool) {
+    let census = &mut census[row(leg.codec)];
+    let with_gain = usize::from(leg.tx_gain_centibels != 0);
+    if comes {
+        census.legs += 1;
+        census.with_gain += with_gain;
+    } else {
+        census.legs -= 1;
+        census.with_gain -= with_gain;
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Seats {
     pub(crate) legs: Vec<Leg>,
+    index_of: HashMap<LegKey, usize>,
+    /// Legs, and legs with a gain on what they hear, by codec.
+    census: [Census; CODECS],
     pub(crate) groups: Vec<Option<Group>>,
     /// Legs with a stream of their own.
     pub(crate) owners: Vec<u32>,
@@ -100,7 +124,7 @@ pub(crate) struct Seats {
 impl Seats {
     /// Index of a leg.
     pub(crate) fn find(&self, key: LegKey) -> Option<usize> {
-        self.legs.iter().position(|leg| leg.key == key)
+        self.index_of.get(&key).copied()
     }
 
     /// Lets a leg in or changes it; gives whether it is new. `slots`: how many
@@ -116,8 +140,14 @@ impl Seats {
         let before = found.and_then(|index| self.groups[self.legs[index].group].as_ref());
         let kind = StreamKind::new(&config, complexity, before.map(|group| &group.kind));
         // What can fail comes first.
-        self.make_streams(slots, Some((found, &config)))?;
+        let mut census = self.census;
+        if let Some(index) = found {
+            count(&mut census, &self.legs[index].config, false);
+        }
+        count(&mut census, &config, true);
+        self.make_streams(slots, &census)?;
         let group = self.make_group(kind, config.tx_muted)?;
+        self.census = census;
 
         let tx_gain = Gain::from_hundredths_db(config.tx_gain_centibels);
         let index = match found {
@@ -144,6 +174,7 @@ impl Seats {
                     tx_gain_now: Gain::UNITY,
                 });
                 let legs = self.legs.len();
+                self.index_of.insert(key, legs - 1);
                 self.owners.reserve(legs - self.owners.len());
                 self.join_group(legs - 1, group);
                 legs - 1
@@ -159,8 +190,11 @@ impl Seats {
     /// slot, if it has one.
     pub(crate) fn remove(&mut self, index: usize) -> Option<u16> {
         self.leave_group(index);
-        self.legs.swap_remove(index);
+        let left = self.legs.swap_remove(index);
+        self.index_of.remove(&left.key);
+        count(&mut self.census, &left.config, false);
         let moved = self.legs.get(index)?;
+        self.index_of.insert(moved.key, index);
         match &moved.place {
             Place::Owner(position, _) => self.owners[*position] = index as u32,
             Place::Listener(position) => {
@@ -195,33 +229,20 @@ impl Seats {
         }
     }
 
-    /// Makes the streams that legs may come to need for their own, as if one
-    /// leg were changed or let in.
-    pub(crate) fn make_streams(
-        &mut self,
-        slots: usize,
-        change: Option<(Option<usize>, &MixLeg)>,
-    ) -> Result<(), SetLegError> {
-        let mut legs = [0; CODECS];
-        let mut with_gain = [0; CODECS];
-        let mut count = |leg: &MixLeg| {
-            legs[row(leg.codec)] += 1;
-            with_gain[row(leg.codec)] += usize::from(leg.tx_gain_centibels != 0);
-        };
-        let changed = change.and_then(|(index, _)| index);
-        for (index, leg) in self.legs.iter().enumerate() {
-            if Some(index) != changed {
-                count(&leg.config);
-            }
-        }
-        if let Some((_, leg)) = change {
-            count(leg);
-        }
+    /// Makes the streams that legs may come to need now that so many may be
+    /// speakers.
+    pub(crate) fn allow_slots(&mut self, slots: usize) -> Result<(), SetLegError> {
+        let census = self.census;
+        self.make_streams(slots, &census)
+    }
+
+    fn make_streams(&mut self, slots: usize, census: &[Census; CODECS]) -> Result<(), SetLegError> {
         for codec in AudioCodec::ALL {
             let row = row(codec);
+            let Census { legs, with_gain } = census[row];
             // Owners are those with a gain, and speakers, of whom each has a slot
             // or, with a 40 ms packet to finish, had one a tick ago.
-            let wanted = (with_gain[row] + slots).min(legs[row]);
+            let wanted = (with_gain + slots).min(legs);
             while self.made[row] < wanted {
                 let kind = StreamKind::new(&MixLeg::new(codec), 0, None);
                 let stream = Stream::new(kind).map_err(|_| SetLegError::Codec)?;
@@ -371,7 +392,9 @@ impl Seats {
     pub(crate) fn check(&self) {
         let mut members = vec![0; self.groups.len()];
         let mut own = [0; CODECS];
+        assert_eq!(self.index_of.len(), self.legs.len());
         for (index, leg) in self.legs.iter().enumerate() {
+            assert_eq!(self.find(leg.key), Some(index));
             let group = self.groups[leg.group].as_ref().unwrap();
             members[leg.group] += 1;
             match &leg.place {

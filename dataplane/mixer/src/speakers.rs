@@ -25,13 +25,15 @@ use plenum_kernels::audio::gain::{self, Gain};
 use plenum_kernels::audio::mix;
 use plenum_kernels::audio::resample::{Downsampler, Rates, Upsampler};
 
+use crate::meter::Meter;
 use crate::{FRAME_SAMPLES_MAX, LegKey, Rate};
 
 /// By how much a newcomer must be louder: 3 dB.
 const OUTSPEAK: f32 = 2.0;
 /// Ticks for which a new speaker is safe: 100 ms.
 const SAFE_TICKS: u32 = 5;
-/// Ticks for which the active speaker must be outspoken to be replaced: 160 ms.
+/// Ticks of sound by which the active speaker must be outspoken to be replaced:
+/// 160 ms.
 const BEATEN_TICKS: u8 = 8;
 /// A slot's leg that has left the conference.
 pub(crate) const NO_LEG: u32 = u32::MAX;
@@ -70,6 +72,8 @@ struct Slot {
     heard: bool,
     loudness: f32,
     quiet: bool,
+    /// Not in a pause.
+    sounds: bool,
     /// Ticks since it became a speaker.
     ticks: u32,
     converters: Converters,
@@ -166,6 +170,7 @@ impl Speakers {
                 heard: false,
                 loudness: 0.0,
                 quiet: false,
+                sounds: false,
                 ticks: 0,
                 converters: Converters::new(),
                 resampled: [0; RESAMPLED],
@@ -184,26 +189,21 @@ impl Speakers {
     }
 
     /// A speaker was pulled into the spare frame.
-    pub(crate) fn speaker(
-        &mut self,
-        slot: u16,
-        pulled: Option<Rate>,
-        loudness: f32,
-        gain: Gain,
-        quiet: bool,
-    ) {
+    pub(crate) fn speaker(&mut self, slot: u16, pulled: Option<Rate>, meter: &Meter) {
         let slot = &mut self.slots[usize::from(slot)];
         slot.pulled = pulled;
-        slot.loudness = loudness;
-        slot.wanted_gain = gain;
-        slot.quiet = quiet;
+        slot.loudness = meter.loudness();
+        slot.wanted_gain = meter.gain();
+        slot.quiet = meter.is_quiet();
+        slot.sounds = meter.sounds();
         if pulled.is_some() {
             core::mem::swap(&mut slot.frame, &mut self.spare);
         }
     }
 
     /// Somebody else was pulled into the spare frame, and is loud.
-    pub(crate) fn offer(&mut self, max: usize, leg: u32, rate: Rate, loudness: f32, gain: Gain) {
+    pub(crate) fn offer(&mut self, max: usize, leg: u32, rate: Rate, meter: &Meter) {
+        let loudness = meter.loudness();
         if loudness <= self.threshold {
             return;
         }
@@ -226,11 +226,12 @@ impl Speakers {
         slot.state = State::Candidate;
         slot.leg = leg;
         slot.pulled = Some(rate);
-        slot.wanted_gain = gain;
+        slot.wanted_gain = meter.gain();
         slot.gain = Gain::SILENCE;
         slot.heard = false;
         slot.loudness = loudness;
         slot.quiet = false;
+        slot.sounds = true;
         slot.ticks = 0;
         core::mem::swap(&mut slot.frame, &mut self.spare);
     }
@@ -414,7 +415,8 @@ impl Speakers {
             self.beaten = 0;
             return;
         }
-        self.beaten += 1;
+        // A cough echoes in the level for a while; only its sound counts.
+        self.beaten += u8::from(loudest.sounds);
         if self.beaten >= BEATEN_TICKS {
             self.active = Some(newcomer);
             self.beaten = 0;
