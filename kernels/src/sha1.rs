@@ -216,13 +216,21 @@ impl Engine {
 /// The tag of one message.
 #[must_use]
 pub fn hmac(key: &HmacKey, message: &[u8]) -> [u8; DIGEST_LEN] {
-    let mut jobs = [HmacJob {
-        key: *key,
-        message,
-        tag: [0; DIGEST_LEN],
-    }];
-    Engine::best(1).hmac_many(&mut jobs);
-    jobs[0].tag
+    let engine = ShaNi::detect();
+    let compress = |state: &mut State, blocks: &[Block]| match engine {
+        #[cfg(target_arch = "x86_64")]
+        Some(token) => ni::compress::<1>(token, core::array::from_mut(state), [blocks]),
+        _ => scalar::compress(state, blocks),
+    };
+    let mut state = key.inner;
+    let (blocks, rest) = message.as_chunks();
+    compress(&mut state, blocks);
+    let (tail, count) = last_blocks(rest, BLOCK_LEN + message.len());
+    compress(&mut state, &tail[..count]);
+    let (tail, count) = last_blocks(&to_bytes(state), BLOCK_LEN + DIGEST_LEN);
+    state = key.outer;
+    compress(&mut state, &tail[..count]);
+    to_bytes(state)
 }
 
 /// Fills in the tag of every job. Keys and lengths may all differ.

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use plenum_abi::{MasterKeys, SrtpSuite};
-use plenum_kernels::sha1::{HmacJob, HmacKey, hmac_many};
+use plenum_kernels::sha1::{DIGEST_LEN, HmacJob, HmacKey, hmac, hmac_many};
 
 use crate::ProtectError;
 use crate::cipher::{Transform, counter_block, nonce, seal};
@@ -96,6 +96,18 @@ impl PendingTag {
     pub fn packet_len(&self) -> usize {
         self.packet_len
     }
+
+    fn finish_alone(&self, buffer: &mut [u8]) {
+        if self.tag_len > 0 {
+            let tag = hmac(&self.mac, &buffer[..self.signed_len]);
+            self.put(&tag, buffer);
+        }
+    }
+
+    fn put(&self, tag: &[u8; DIGEST_LEN], buffer: &mut [u8]) {
+        let place = &mut buffer[self.packet_len - self.tag_len..self.packet_len];
+        place.copy_from_slice(&tag[..self.tag_len]);
+    }
 }
 
 impl Sender {
@@ -146,7 +158,7 @@ impl Sender {
         len: usize,
     ) -> Result<usize, ProtectError> {
         let pending = self.begin_rtp(next, buffer, len)?;
-        finish_tags([(pending, buffer)]);
+        pending.finish_alone(buffer);
         Ok(pending.packet_len)
     }
 
@@ -245,15 +257,13 @@ impl Sender {
                 let block = counter_block(salt, ssrc, index);
                 cipher.apply(&block, &mut buffer[RTCP_CLEAR_LEN..len]);
                 buffer[len..len + RTCP_INDEX_LEN].copy_from_slice(&trailer);
-                finish_tags([(
-                    PendingTag {
-                        mac: *mac,
-                        signed_len: len + RTCP_INDEX_LEN,
-                        packet_len,
-                        tag_len: *tag_len,
-                    },
-                    buffer,
-                )]);
+                let pending = PendingTag {
+                    mac: *mac,
+                    signed_len: len + RTCP_INDEX_LEN,
+                    packet_len,
+                    tag_len: *tag_len,
+                };
+                pending.finish_alone(buffer);
             }
             Transform::Gcm { key, salt } => {
                 let (clear, text) = buffer.split_at_mut(RTCP_CLEAR_LEN);
@@ -305,32 +315,31 @@ fn take(index: u64, next: &AtomicU64, used_next: &mut u64) -> Result<(), Protect
 /// # Panics
 /// When a buffer is shorter than its packet: it is not the one of `begin_rtp`.
 pub fn finish_tags<'a>(jobs: impl IntoIterator<Item = (PendingTag, &'a mut [u8])>) {
-    let mut jobs = jobs.into_iter().filter(|(pending, _)| pending.tag_len > 0);
-    loop {
-        let mut count = 0;
+    let mut jobs = jobs
+        .into_iter()
+        .filter(|(pending, _)| pending.tag_len > 0)
+        .fuse();
+    while let Some(first) = jobs.next() {
+        let (mut first, mut count) = (Some(first), 0);
         let mut group: [(PendingTag, &mut [u8]); TAG_GROUP] = core::array::from_fn(|_| {
-            jobs.next()
-                .map_or((PendingTag::NOTHING, &mut [][..]), |job| {
-                    count += 1;
-                    job
-                })
+            let Some(job) = first.take().or_else(|| jobs.next()) else {
+                return (PendingTag::NOTHING, &mut [][..]);
+            };
+            count += 1;
+            job
         });
         let mut macs: [HmacJob<'_>; TAG_GROUP] = core::array::from_fn(|i| {
             let (pending, buffer) = &group[i];
             HmacJob {
                 key: pending.mac,
                 message: &buffer[..pending.signed_len],
-                tag: [0; 20],
+                tag: [0; DIGEST_LEN],
             }
         });
         hmac_many(&mut macs[..count]);
         let tags = macs.map(|mac| mac.tag);
         for ((pending, buffer), tag) in group[..count].iter_mut().zip(tags) {
-            let at = pending.packet_len - pending.tag_len;
-            buffer[at..pending.packet_len].copy_from_slice(&tag[..pending.tag_len]);
-        }
-        if count < TAG_GROUP {
-            return;
+            pending.put(&tag, buffer);
         }
     }
 }

@@ -253,6 +253,27 @@ fn an_index_is_never_used_twice() {
     }
 }
 
+/// Killed after encrypting and before sending: the index is gone, not free.
+#[test]
+fn a_successor_goes_on_behind_what_may_have_left() {
+    for suite in SUITES {
+        let next = AtomicU64::new(0x1_ffff);
+        let packet = rtp(0x80, 0xffff, 1, &[0; 20]);
+        let mut buffer = with_tail(&packet);
+        let _ = pair(suite).0.begin_rtp(&next, &mut buffer, 32).unwrap();
+        assert_eq!(next.load(Ordering::Relaxed), 0x2_0000);
+        let (mut successor, _) = pair(suite);
+        let mut buffer = with_tail(&packet);
+        assert_eq!(
+            successor.protect_rtp(&next, &mut buffer, 32),
+            Err(ProtectError::SequenceMismatch)
+        );
+        let mut buffer = with_tail(&rtp(0x80, 0, 1, &[0; 20]));
+        successor.protect_rtp(&next, &mut buffer, 32).unwrap();
+        assert_eq!(next.load(Ordering::Relaxed), 0x2_0001);
+    }
+}
+
 /// RFC 3711 section 9.2.
 #[test]
 fn a_key_ends_at_its_last_index() {
