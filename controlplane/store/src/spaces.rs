@@ -1,8 +1,6 @@
 //! Spaces.
 
-use plenum_model::{
-    Field, Page, Space, SpaceId, SpacePatch, SpaceQuery, generate_call_id, uri_key,
-};
+use plenum_model::{Page, Space, SpaceId, SpacePatch, SpaceQuery, generate_call_id, uri_key};
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, Row, Transaction};
 
@@ -178,7 +176,7 @@ async fn changed(
     change: SpacePatch,
 ) -> Result<Space, StoreError> {
     let required = change.require_call_id;
-    let new_secret = change.regenerate_secret && matches!(change.secret, Field::Keep);
+    let new_secret = change.regenerate_secret;
     change.apply(&mut space);
     if required && space.call_id.is_none() {
         space.call_id = Some(free_call_id(transaction).await?);

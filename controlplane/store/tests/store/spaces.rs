@@ -134,6 +134,15 @@ async fn a_required_call_id_is_made_and_then_kept() {
     };
     let new = store.update_space(made.id, regenerate).await.unwrap();
     assert_ne!(new.secret, made.secret);
+    // A new one was asked for: the one that was sent along is an old one.
+    let both = SpacePatch {
+        secret: Field::Set("old".into()),
+        call_id: Field::Unset,
+        regenerate_secret: true,
+        ..SpacePatch::default()
+    };
+    let new = store.update_space(made.id, both).await.unwrap();
+    assert_eq!(new.secret.map(|secret| secret.len()), Some(22));
 }
 
 #[tokio::test]
