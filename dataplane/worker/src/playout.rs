@@ -120,6 +120,8 @@ impl Playout {
             let samples =
                 AudioDecoder::samples(codec, payload).map_err(|_| Refused::Malformed)? as u32;
             let ticks = samples * (codec.rtp_clock_hz() / 1_000) / (codec.sample_rate_hz() / 1_000);
+            // The far end may change between clocks of 8 and 48 kHz.
+            self.jitter.set_clock(codec.rtp_clock_hz());
             let dtx = codec == AudioCodec::Opus && payload.len() <= 2;
             (QueuedKind::Sound(codec), ticks, dtx)
         };

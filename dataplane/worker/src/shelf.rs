@@ -37,12 +37,13 @@ impl Drop for Held {
     }
 }
 
-/// Makes the list long enough for `slots` packets, so that it never grows
-/// while packets flow.
-pub(crate) fn reserve(slots: usize) {
+/// Begins a worker's life on this thread: forgets what a worker before it had
+/// dropped (its pool is gone), and makes the list long enough for `slots`
+/// packets, so that it never grows while packets flow.
+pub(crate) fn begin(slots: usize) {
     RETURNED.with_borrow_mut(|returned| {
-        let missing = slots.saturating_sub(returned.capacity());
-        returned.reserve(missing);
+        returned.clear();
+        returned.reserve(slots);
     });
 }
 

@@ -140,7 +140,7 @@ impl Worker {
             driver.register_socket(rtcp_key(slot), sockets.rtcp)?;
         }
         driver.watch_doorbell(doorbell.as_fd())?;
-        shelf::reserve(receive_slots(slots) as usize);
+        shelf::begin(receive_slots(slots) as usize);
         let stats = view.stats();
         set(&stats.process_id, u64::from(std::process::id()));
         set(&stats.epoch, epoch);
@@ -170,8 +170,11 @@ impl Worker {
         while self.turn().is_ok() {}
     }
 
-    /// One turn: sleep, receive, obey, mix.
-    fn turn(&mut self) -> Result<(), plenum_uring::WaitError> {
+    /// One turn: sleep until something is due, receive, obey, mix.
+    ///
+    /// # Errors
+    /// The ring is lost; the worker is of no more use.
+    pub fn turn(&mut self) -> Result<(), plenum_uring::WaitError> {
         self.sleep()?;
         self.receive();
         self.obey();

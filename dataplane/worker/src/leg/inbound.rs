@@ -115,7 +115,12 @@ impl Leg {
                 return driver.release(inbound.lease);
             }
         }
-        self.note_heard(inbound.now, record, events);
+        if self.note_heard(inbound.now, record, events) {
+            // Also where it is the signalled one: a successor finds it locked.
+            if let Some(address) = self.learner.rtp_address() {
+                record.path.remote_rtp.store(&address);
+            }
+        }
         add(&stats.rx_packets, 1);
         add(&stats.rx_bytes, datagram_len as u64);
         if !self.config.flags().contains(LegFlags::RECEIVE) {
@@ -241,7 +246,8 @@ impl Leg {
         }
     }
 
-    fn note_heard(&mut self, now: Nanos, record: &LegRecord, events: &mut Events) {
+    /// Whether this was the leg's first.
+    fn note_heard(&mut self, now: Nanos, record: &LegRecord, events: &mut Events) -> bool {
         let first = record.last_received.load(Ordering::Relaxed) == 0;
         record.last_received.store(now.0, Ordering::Relaxed);
         self.heard_at = now;
@@ -254,6 +260,7 @@ impl Leg {
                 0,
             );
         }
+        first
     }
 
     /// The far end's stream; a new SSRC begins a new one.
