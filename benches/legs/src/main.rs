@@ -70,7 +70,7 @@ fn main() {
                 legs = value
                     .split(',')
                     .map(|n| n.parse().expect("a number"))
-                    .collect()
+                    .collect();
             }
             "--room" => case.room = value.parse().expect("a number"),
             "--seconds" => case.seconds = value.parse().expect("a number"),

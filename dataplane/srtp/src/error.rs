@@ -46,8 +46,8 @@ pub enum Reject {
     #[error("SRTCP is not encrypted")]
     NotEncrypted,
     /// A further SSRC under a key that already carries
-    /// [`plenum_abi::RX_STREAMS`]. Found before authentication, so anybody can
-    /// cause it.
+    /// [`plenum_abi::RX_STREAMS`]. The packet was authentic: only who has the key
+    /// can cause it, and new keys are the way out.
     #[error("too many SSRCs under one key")]
     TooManyStreams,
     /// Past the last index of the key (RFC 3711 section 9.2).

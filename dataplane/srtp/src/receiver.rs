@@ -103,7 +103,7 @@ impl Receiver {
             .checked_sub(self.rtp.tag_len())
             .filter(|&end| end >= header.len)
             .ok_or(Reject::Truncated)?;
-        let (slot, mut stream) = self.find(header.ssrc)?;
+        let (slot, mut stream) = self.find(header.ssrc);
         let index = match guess_index(stream.rtp.next, header.sequence) {
             Ok(index) if stream.rtp.admits(index) => index,
             Ok(_) | Err(NoIndex::Old) => return Err(Reject::Replayed),
@@ -137,7 +137,7 @@ impl Receiver {
             }
         }
         stream.rtp.insert(index);
-        self.keep(slot, stream);
+        self.keep(slot, stream)?;
         Ok(end)
     }
 
@@ -167,7 +167,7 @@ impl Receiver {
             return Err(Reject::NotEncrypted);
         }
         let index = u64::from(word & !ENCRYPTED);
-        let (slot, mut stream) = self.find(ssrc)?;
+        let (slot, mut stream) = self.find(ssrc);
         if !stream.rtcp.admits(index) {
             return Err(Reject::Replayed);
         }
@@ -193,29 +193,33 @@ impl Receiver {
             }
         }
         stream.rtcp.insert(index);
-        self.keep(slot, stream);
+        self.keep(slot, stream)?;
         Ok(end)
     }
 
-    /// The stream of an SSRC, or an empty one and the slot that it would take.
-    fn find(&self, ssrc: u32) -> Result<(usize, Stream), Reject> {
+    /// The stream of an SSRC, or an empty one and the slot that it would take:
+    /// [`RX_STREAMS`] where none is left, which [`Self::keep`] refuses once the
+    /// packet has proved that it is not anybody's.
+    fn find(&self, ssrc: u32) -> (usize, Stream) {
         let known = self
             .streams
             .iter()
             .position(|stream| stream.is_some_and(|stream| stream.ssrc == ssrc));
-        let slot = known
-            .or_else(|| self.streams.iter().position(Option::is_none))
-            .ok_or(Reject::TooManyStreams)?;
+        let free = || self.streams.iter().position(Option::is_none);
+        let slot = known.or_else(free).unwrap_or(RX_STREAMS);
         let fresh = Stream {
             ssrc,
             ..Stream::default()
         };
-        Ok((slot, self.streams[slot].unwrap_or(fresh)))
+        let stream = self.streams.get(slot).copied().flatten();
+        (slot, stream.unwrap_or(fresh))
     }
 
     /// The one place where state changes: after a packet proved authentic.
-    fn keep(&mut self, slot: usize, stream: Stream) {
-        self.streams[slot] = Some(stream);
+    fn keep(&mut self, slot: usize, stream: Stream) -> Result<(), Reject> {
+        let place = self.streams.get_mut(slot).ok_or(Reject::TooManyStreams)?;
+        *place = Some(stream);
         self.changed = Some(slot);
+        Ok(())
     }
 }

@@ -69,7 +69,7 @@ fn a_killed_dataplane_is_back_within_a_second_with_the_same_streams() {
 
     for (index, phone) in phones.iter_mut().enumerate() {
         let gap = longest_gap(&phone.heard);
-        println!(
+        eprintln!(
             "phone {index}: longest gap {gap:?}, {} packets, {} refused",
             phone.heard.len(),
             phone.refused
@@ -109,7 +109,7 @@ fn a_killed_control_plane_is_not_heard_and_finds_its_calls_again() {
 
     for (index, phone) in phones.iter().enumerate() {
         let gap = longest_gap(&phone.heard);
-        println!("phone {index}: longest gap {gap:?}");
+        eprintln!("phone {index}: longest gap {gap:?}");
         assert!(
             gap < Duration::from_millis(100),
             "phone {index} heard nothing for {gap:?}"

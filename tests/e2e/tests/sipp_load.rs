@@ -122,7 +122,7 @@ fn four_hundred_legs_come_and_go_without_a_failure_or_a_leak() {
     std::thread::sleep(Duration::from_secs(3));
     let after = roles.map(|role| server.anonymous_kib(role));
     for ((role, before), after) in roles.iter().zip(before).zip(after) {
-        println!("{role}: {before} KiB before, {after} KiB after {good} calls");
+        eprintln!("{role}: {before} KiB before, {after} KiB after {good} calls");
         assert!(
             after <= before + GROWTH_KIB_MAX,
             "{role} kept {} KiB",

@@ -57,7 +57,7 @@ fn each_hears_the_other_two_and_not_itself() {
         for (other, _, hz) in PHONES.iter().filter(|(other, ..)| other != name) {
             let (low, _) = judged.tone_range_db(*hz);
             let gap = judged.longest_gap_ms(*hz);
-            println!(
+            eprintln!(
                 "{name} ({codec}): {other}'s {hz} Hz at {low:.1} dB, own at {own_high:.1} dB, longest gap {gap} ms"
             );
             assert!(
