@@ -6,13 +6,14 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/plenum/target
 # Where rustup puts cargo, for a shell that was started before it did.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
+# Standard output of `make run` is the server's: its one line of JSON.
 .PHONY: run test build lint unit e2e install-build install-test
 
 run: build
 	@exec "$(CARGO_TARGET_DIR)/release/plenum" serve
 
 build: install-build
-	cargo build --release --locked -p plenum
+	@cargo build --release --locked -p plenum
 
 test: install-test
 	@scripts/test.sh

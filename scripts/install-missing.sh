@@ -26,7 +26,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     command -v sudo >/dev/null || { echo "Please install as root: apt-get install ${missing[*]}" >&2; exit 1; }
     run=(sudo)
   fi
-  "${run[@]}" apt-get update -qq
+  "${run[@]}" apt-get update -qq >&2
   "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
