@@ -39,4 +39,4 @@ pub use error::{NotSentReason, RegisterError, SetupError, WaitError};
 pub use plenum_pool::Lease;
 pub use socket::{SocketOptions, media_socket, set_dscp};
 pub use stats::DriverStats;
-pub use thread::{now, pin_current_thread, thread_cpu_time};
+pub use thread::{now, pin_current_thread, run_in_real_time, thread_cpu_time};

@@ -34,6 +34,8 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 /// they gather this long before they wake the worker, because a wake-up costs
 /// more than a packet does.
 const GATHER: Duration = Duration::from_millis(1);
+/// Above every ordinary thread, below the kernel's own real-time work (50).
+const REAL_TIME_PRIORITY: u8 = 10;
 /// Gauges of a conference's legs are brought up to date each so many ticks.
 const PUBLISH_TICKS: u64 = 10;
 
@@ -127,6 +129,11 @@ impl Worker {
         if let Some(core) = core {
             plenum_uring::pin_current_thread(core as usize)
                 .map_err(|source| SetupError::Pin { core, source })?;
+        }
+        if core.is_some() {
+            // A worker with a core of its own goes before whatever else the kernel
+            // puts there. Where that is not allowed, it is a worker all the same.
+            let _ = plenum_uring::run_in_real_time(REAL_TIME_PRIORITY);
         }
         let slots = view.legs();
         let mut driver = Driver::new(Config {
