@@ -1,1 +1,8 @@
+//! The call bridge against a pretended world: time, slots, far ends and the
+//! store are values, so every run is the same.
 
+mod joining;
+mod leaving;
+mod managing;
+mod restarting;
+mod world;

@@ -308,6 +308,14 @@ impl Link {
         (config.generation == slot.generation).then_some(config)
     }
 
+    /// What a conference was last told, if it runs under this generation.
+    #[must_use]
+    pub fn live_conference(&self, slot: Slot) -> Option<ConferenceConfig> {
+        let worker = self.workers.get(slot.worker as usize)?;
+        let config = worker.view.conference(slot.slot)?.live_config()?;
+        (config.generation == slot.generation).then_some(config)
+    }
+
     /// A leg's counters, if it runs under this generation.
     #[must_use]
     pub fn counters(&self, slot: Slot) -> Option<Counters> {

@@ -192,6 +192,14 @@ impl Slots {
         }
     }
 
+    /// Whether a leg slot is free and its last tenant was an earlier one than this.
+    #[must_use]
+    pub fn is_before(&self, slot: Slot) -> bool {
+        let table = self.legs.get(slot.worker as usize);
+        let entry = table.and_then(|table| table.entries.get(slot.slot as usize));
+        entry.is_some_and(|entry| entry.state == State::Free && entry.generation < slot.generation)
+    }
+
     /// Legs of a worker now.
     #[must_use]
     pub fn legs_used(&self, worker: u32) -> u32 {
@@ -267,6 +275,13 @@ mod tests {
         assert!(slots.adopt_leg(running));
         assert!(!slots.adopt_leg(running));
         assert!(!slots.adopt_leg(Slot { slot: 3, ..running }));
+        let next = |slot, generation| Slot {
+            worker: 0,
+            slot,
+            generation,
+        };
+        assert!(slots.is_before(next(0, 8)) && !slots.is_before(next(0, 7)));
+        assert!(!slots.is_before(next(1, 10)) && !slots.is_before(next(3, 1)));
         let taken: Vec<Slot> = std::iter::from_fn(|| slots.take_leg(0, Nanos::ZERO)).collect();
         let generations: Vec<(u32, u32)> = taken
             .iter()

@@ -79,10 +79,10 @@ impl App {
         self.insert_call(call);
     }
 
-    /// Whether a leg of this id is in a call.
+    /// The leg in a slot.
     #[must_use]
-    pub fn has_leg(&self, id: CallLegId) -> bool {
-        self.legs.contains_key(&id)
+    pub fn leg_at(&self, place: crate::Place) -> Option<CallLegId> {
+        self.legs_by_place.get(&place).copied()
     }
 
     /// Whether a conference slot is that of a call.
