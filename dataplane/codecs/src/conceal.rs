@@ -22,6 +22,8 @@ use core::ops::RangeInclusive;
 /// Longest past that is kept: 15 ms of longest period, 20 ms to compare and
 /// 3.75 ms of overlap, at 16 kHz.
 const PAST_MAX: usize = 624;
+/// The same in milliseconds.
+const PAST_MS: usize = 39;
 /// Longest pitch period: 15 ms at 16 kHz.
 const PERIOD_MAX: usize = 240;
 
@@ -29,6 +31,7 @@ const PERIOD_MAX: usize = 240;
 #[derive(Clone, Debug)]
 pub struct Concealer {
     samples_per_ms: usize,
+    /// Newest last; only the front is used at 8 kHz.
     past: [i16; PAST_MAX],
     /// What is repeated, and where in it we are.
     period: [i16; PERIOD_MAX],
@@ -90,18 +93,25 @@ impl Concealer {
         self.remember(out);
     }
 
+    /// Samples of the past that count at this rate.
+    const fn past_len(&self) -> usize {
+        PAST_MS * self.samples_per_ms
+    }
+
     fn remember(&mut self, frame: &[i16]) {
-        let keep = PAST_MAX.saturating_sub(frame.len());
-        self.past.copy_within(PAST_MAX - keep.., 0);
-        let newest = &frame[frame.len() - (PAST_MAX - keep)..];
-        self.past[keep..].copy_from_slice(newest);
+        let past = &mut self.past[..PAST_MS * self.samples_per_ms];
+        let keep = past.len().saturating_sub(frame.len());
+        let newest = &frame[frame.len() - (past.len() - keep)..];
+        past.copy_within(past.len() - keep.., 0);
+        past[keep..].copy_from_slice(newest);
     }
 
     /// Takes the last period out of the past.
     fn begin(&mut self) {
         let len = self.pitch();
         let quarter = len / 4;
-        let (before, last) = self.past[PAST_MAX - 2 * len..].split_at(len);
+        let past = self.past_len();
+        let (before, last) = self.past[past - 2 * len..past].split_at(len);
         self.period[..len].copy_from_slice(last);
         // The end glides into what came before the period, where its beginning goes on.
         for (index, sample) in self.period[len - quarter..len].iter_mut().enumerate() {
@@ -141,35 +151,48 @@ impl Concealer {
     /// 5 to 15 ms, that is a voice of 66 to 200 Hz or a multiple of its period.
     fn pitch(&self) -> usize {
         let ms = self.samples_per_ms;
-        // Every second sample at 8 kHz and every second lag will do to find the
-        // neighbourhood; voices have little above 2 kHz.
-        let coarse = ms / 4;
-        let near = self.best_lag(5 * ms..=15 * ms, coarse, coarse);
-        let low = near.saturating_sub(coarse - 1).max(5 * ms);
-        let high = (near + coarse - 1).min(15 * ms);
-        self.best_lag(low..=high, 1, 1)
-    }
-
-    fn best_lag(&self, lags: RangeInclusive<usize>, lag_step: usize, sample_step: usize) -> usize {
-        let window = 20 * self.samples_per_ms;
-        let now = &self.past[PAST_MAX - window..];
-        let mut best = (0.0, *lags.start());
-        for lag in lags.step_by(lag_step) {
-            let then = &self.past[PAST_MAX - window - lag..PAST_MAX - lag];
-            let (mut product, mut energy) = (0_i64, 1_i64);
-            let pairs = now.iter().zip(then).step_by(sample_step);
-            for (&now, &then) in pairs {
-                product += i64::from(i32::from(now) * i32::from(then));
-                energy += i64::from(i32::from(then) * i32::from(then));
-            }
-            // Against a present of fixed energy, the likeness is this.
-            let likeness = product as f32 / (energy as f32).sqrt();
-            if likeness > best.0 {
-                best = (likeness, lag);
-            }
+        let past = &self.past[..self.past_len()];
+        // Twelve bits: the products of 20 ms then add up in 32.
+        let peak = past.iter().map(|sample| sample.unsigned_abs()).max();
+        let shift = 5_u32.saturating_sub(peak.unwrap_or(0).leading_zeros());
+        let mut scaled = [0; PAST_MAX];
+        for (scaled, sample) in scaled.iter_mut().zip(past) {
+            *scaled = sample >> shift;
         }
-        best.1
+        let scaled = &scaled[..past.len()];
+
+        // 4 kHz will do to find the neighbourhood; voices have little above 2 kHz.
+        let coarse = ms / 4;
+        let mut thinned = [0; PAST_MAX / 2];
+        for (thinned, sample) in thinned.iter_mut().zip(scaled.iter().step_by(coarse)) {
+            *thinned = *sample;
+        }
+        let near = coarse * best_lag(&thinned[..past.len() / coarse], 80, 20..=60);
+        let low = (near - (coarse - 1)).max(5 * ms);
+        let high = (near + coarse - 1).min(15 * ms);
+        best_lag(scaled, 20 * ms, low..=high)
     }
+}
+
+/// Where the last `window` samples look most like what was before them. The
+/// samples have 12 bits and the window no more than 320.
+fn best_lag(past: &[i16], window: usize, lags: RangeInclusive<usize>) -> usize {
+    let now = &past[past.len() - window..];
+    let mut best = (0.0, *lags.start());
+    for lag in lags {
+        let then = &past[past.len() - window - lag..past.len() - lag];
+        let (mut product, mut energy) = (0, 1);
+        for (&now, &then) in now.iter().zip(then) {
+            product += i32::from(now) * i32::from(then);
+            energy += i32::from(then) * i32::from(then);
+        }
+        // Against a present of fixed energy, the likeness is this.
+        let likeness = product as f32 / (energy as f32).sqrt();
+        if likeness > best.0 {
+            best = (likeness, lag);
+        }
+    }
+    best.1
 }
 
 #[cfg(test)]

@@ -308,6 +308,57 @@ fn an_own_stream_goes_on_where_the_shared_one_was() {
     }
 }
 
+/// A speaker has been silent for half a second and becomes a listener again:
+/// his decoder leaves his own encoder for the shared one, which had heard him too.
+/// For Opus the seam is below the coding noise; G.722's is not (the mixer waits for
+/// a pause).
+#[test]
+fn coming_back_to_a_shared_stream() {
+    for codec in [AudioCodec::G722, AudioCodec::Opus] {
+        let rate = codec.sample_rate_hz();
+        let frame = rate as usize / 50;
+        let others = voice(rate, rate as usize * 2);
+        let (mut seams, mut coding) = (Vec::new(), Vec::new());
+        for seam in (40..90).step_by(7) {
+            let mut everybody = others.clone();
+            let own = tone(523.0, 5_000.0, rate, (seam - 25) * frame);
+            for (sum, own) in everybody.iter_mut().zip(own) {
+                *sum = sum.saturating_add(own);
+            }
+            let options = EncoderOptions::default();
+            let shared = encode_all(codec, &options, &everybody, 20);
+            let own = encode_all(codec, &options, &others, 20);
+            let unbroken = decode_all(codec, &shared, 20);
+            let payloads = [&own[..seam], &shared[seam..]].concat();
+            let heard = decode_all(codec, &payloads, 20);
+            let around = seam * frame..(seam + 3) * frame;
+            seams.push(snr_db(&unbroken[around.clone()], &heard[around.clone()]));
+            // The codecs' delay: the quadrature filters' or libopus' look-ahead.
+            let delay = if codec == AudioCodec::G722 { 22 } else { 312 };
+            let spoken = &others[around.start - delay..around.end - delay];
+            coding.push(snr_db(spoken, &unbroken[around.clone()]));
+            let steep = f64::from(steepest(&heard[around.start - frame..around.end]));
+            let usual = f64::from(steepest(
+                &unbroken[around.start - 2 * frame..around.end + frame],
+            ));
+            assert!(
+                steep < usual * 1.41,
+                "{codec:?}, {seam}: {steep} against {usual}"
+            );
+        }
+        let mean = |list: &[f64]| list.iter().sum::<f64>() / list.len() as f64;
+        let worst = seams.iter().copied().fold(f64::INFINITY, f64::min);
+        let (seam, coding) = (mean(&seams), mean(&coding));
+        eprintln!("{codec:?} back: {seam:.1} dB (worst {worst:.1}), coding itself {coding:.1} dB");
+        let least = if codec == AudioCodec::G722 {
+            15.0
+        } else {
+            coding
+        };
+        assert!(seam > least);
+    }
+}
+
 #[test]
 fn stereo_opus_is_heard_in_mono() {
     let mut stereo =

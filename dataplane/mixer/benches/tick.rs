@@ -127,7 +127,9 @@ fn tick(criterion: &mut Criterion) {
         conference.tick(&mut room);
         let encodes = conference.counters().encodes - before;
         let own = u64::from(talking.min(u32::from(speakers_max)));
-        assert_eq!(encodes, own + u64::from(own < u64::from(legs)));
+        let others = u64::from(own < u64::from(legs));
+        // Where more talk than may, one or another is just fading out.
+        assert!((own + others..=2 * own + others).contains(&encodes));
 
         group.throughput(Throughput::Elements(u64::from(legs)));
         group.bench_function(BenchmarkId::new(name, legs), |bench| {
@@ -174,7 +176,9 @@ fn parts(criterion: &mut Criterion) {
     let mut out = vec![0; 160];
     let mut payload = vec![0; 160];
     group.bench_function("level", |bench| {
-        cpu(bench, || level::energy(black_box(frame)));
+        cpu(bench, || {
+            black_box(level::energy(black_box(frame)));
+        });
     });
     group.bench_function("ramp", |bench| {
         cpu(bench, || {

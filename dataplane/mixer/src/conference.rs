@@ -11,6 +11,9 @@ use crate::{
     Counters, FRAME_SAMPLES_MAX, LegKey, MixLeg, MixPolicy, Pulled, Rate, SetLegError, TickIo,
 };
 
+/// A mix that is softer than this (-42 dB) is a pause.
+const PAUSE_PEAK: u32 = 256;
+
 /// The audio of one conference. See the crate.
 pub struct Conference {
     policy: MixPolicy,
@@ -177,7 +180,7 @@ impl Conference {
         self.speakers
             .select(max, |leg, slot| seats.admit(leg as usize, slot));
 
-        let (heard, plans) = self.mix();
+        let (heard, plans, pause) = self.mix();
         let silent = heard == 0 && !self.tone.is_playing();
         self.push_groups(io, tick, silent);
         self.push_owners(io, tick, silent, heard, plans);
@@ -186,7 +189,7 @@ impl Conference {
         let legs = &mut self.seats.legs;
         self.speakers.judge_active(|leg| legs[leg as usize].key);
         self.speakers.end_tick(|leg| legs[leg as usize].slot = None);
-        self.seats.rejoin(tick);
+        self.seats.rejoin(tick, pause);
     }
 
     fn pull(&mut self, io: &mut impl TickIo, max: usize) {
@@ -219,8 +222,9 @@ impl Conference {
         }
     }
 
-    /// Sums the speakers at each rate in use; gives how many there are.
-    fn mix(&mut self) -> (usize, [Plan; 3]) {
+    /// Sums the speakers at each rate in use; gives how many there are, how each
+    /// sum is limited, and where it is next to nothing.
+    fn mix(&mut self) -> (usize, [Plan; 3], [bool; 3]) {
         for rate in Rate::ALL {
             if self.in_use[rate as usize] {
                 self.sums[rate as usize][..rate.samples()].fill(0);
@@ -228,6 +232,7 @@ impl Conference {
         }
         let heard = self.speakers.mix(self.in_use, &mut self.sums);
         let mut plans = [Plan::UNITY; 3];
+        let mut pause = [true; 3];
         for rate in Rate::ALL {
             let at = rate as usize;
             if !self.in_use[at] {
@@ -239,10 +244,12 @@ impl Conference {
                 self.tone.fill(rate, &mut chime);
                 mix::accumulate(sum, &chime[..rate.samples()]);
             }
-            plans[at] = self.limiters[at].plan(mix::peak(sum), rate.samples());
+            let peak = mix::peak(sum);
+            pause[at] = peak < PAUSE_PEAK;
+            plans[at] = self.limiters[at].plan(peak, rate.samples());
             limit::limit(&mut self.full[at][..rate.samples()], sum, plans[at]);
         }
-        (heard, plans)
+        (heard, plans, pause)
     }
 
     fn push_groups(&mut self, io: &mut impl TickIo, tick: u64, silent: bool) {

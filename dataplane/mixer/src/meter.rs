@@ -18,9 +18,10 @@ const CLOSE: f32 = 1e-6;
 const HOLD_TICKS: u16 = 25;
 
 /// Share of the way to a louder and to a softer frame that the level moves: a
-/// word counts within two frames, a gap between words only after 200 ms.
+/// word counts within two frames, while a pause takes half a second to be half
+/// as loud. Faster, and talkers would lose their places between syllables.
 const ATTACK: f32 = 0.6;
-const DECAY: f32 = 0.1;
+const DECAY: f32 = 0.03;
 
 /// A frame so much below the level (6 dB) is a pause.
 const PAUSE: f32 = 0.25;

@@ -11,6 +11,11 @@
 //!                 nobody                its own becomes the group's
 //! ```
 //!
+//! G.722 waits for a pause before it comes back among others: its decoder takes
+//! a while to follow another encoder, 19 dB below the sound. In a pause there is
+//! nothing to hear of that. (Opus is back at once: 22 dB below the sound, where
+//! its coding itself is at 7.)
+//!
 //! So where each leg is alone in its group, as in small conferences, the far
 //! end's decoder follows one encoder for ever. A group without listeners
 //! encodes nothing.
@@ -24,6 +29,9 @@ use crate::meter::Meter;
 use crate::stream::{Stream, StreamKind};
 use crate::{LegKey, MixLeg, SetLegError};
 
+/// Longest wait for a pause: 5 s.
+const PAUSE_TICKS_MAX: u16 = 250;
+
 /// One leg.
 pub(crate) struct Leg {
     pub(crate) key: LegKey,
@@ -34,6 +42,8 @@ pub(crate) struct Leg {
     /// The group it belongs to, even while it has a stream of its own.
     group: usize,
     place: Place,
+    /// Ticks for which it has had a stream of its own and needed none.
+    waited: u16,
     /// Gain on what it hears: wanted, and at the end of the last tick.
     pub(crate) tx_gain: Gain,
     pub(crate) tx_gain_now: Gain,
@@ -170,6 +180,7 @@ impl Seats {
                     slot: None,
                     group,
                     place: Place::Listener(0),
+                    waited: 0,
                     tx_gain,
                     tx_gain_now: Gain::UNITY,
                 });
@@ -217,13 +228,29 @@ impl Seats {
     }
 
     /// Sends home the owners who hear what others hear, where a packet ends
-    /// with this tick.
-    pub(crate) fn rejoin(&mut self, tick: u64) {
+    /// with this tick. `pause`: nothing much is heard, by rate.
+    pub(crate) fn rejoin(&mut self, tick: u64, pause: [bool; 3]) {
         for position in (0..self.owners.len()).rev() {
             let index = self.owners[position] as usize;
             let leg = &mut self.legs[index];
-            let wants_own = leg.wants_own();
-            if !wants_own && leg.own().is_some_and(|own| own.ends_packet(tick)) {
+            let Place::Owner(_, own) = &leg.place else {
+                continue;
+            };
+            if leg.wants_own() {
+                leg.waited = 0;
+                continue;
+            }
+            if !own.ends_packet(tick) {
+                continue;
+            }
+            let group = self.groups[leg.group].as_ref();
+            let seamless = own.codec() != AudioCodec::G722
+                || pause[own.rate() as usize]
+                || group.is_none_or(|group| group.listeners.is_empty());
+            // Nor may those who wait keep a newcomer from a stream.
+            let spare = self.pool[row(own.codec())].len();
+            leg.waited += 1;
+            if seamless || leg.waited > PAUSE_TICKS_MAX || spare == 0 {
                 self.give_back(index);
             }
         }
@@ -367,6 +394,7 @@ impl Seats {
             own.seed_from(&group.stream);
         }
         self.unseat(at, position);
+        self.legs[index].waited = 0;
         self.legs[index].place = Place::Owner(self.owners.len(), own);
         self.owners.push(index as u32);
         true

@@ -196,6 +196,29 @@ fn a_stream_goes_on_through_every_change() {
     assert_eq!(among_others[..160 * 50], undisturbed[..160 * 50]);
 }
 
+/// G.722 comes back in a pause, or after five seconds.
+#[test]
+fn a_seam_waits_for_a_pause() {
+    for (pause_at, back) in [(150, 150..160), (10_000, 320..340)] {
+        let mut sim = sim();
+        let speaks = move |t| !(pause_at..pause_at + 20).contains(&t);
+        let talker = gated(Rate::Hz16000, 440.0, 6_000.0, speaks);
+        sim.join(0, leg(AudioCodec::G722), talker);
+        let guest = gated(Rate::Hz16000, 660.0, 6_000.0, |t| t < 50);
+        sim.join(1, leg(AudioCodec::G722), guest);
+        sim.join(2, leg(AudioCodec::G722), silent());
+        sim.run(400);
+        let shared = |packet: &&common::Received| packet.shared;
+        let first = sim
+            .far(1)
+            .received
+            .iter()
+            .find(shared)
+            .map(|packet| packet.tick);
+        assert!(first.is_some_and(|tick| back.contains(&tick)), "{first:?}");
+    }
+}
+
 #[test]
 fn the_bound_on_legs_holds() {
     let mut sim = Sim::new(Conference::new(MixPolicy::default(), 3));
