@@ -1,9 +1,9 @@
 //! SIP signalling (RFC 3261) for a conferencing server.
 //!
 //! ```text
-//!  sockets -> transport -> message -> transactions (rsipstack) -> core -> SipEvent
-//!                                                                  ^  \
-//!                                         SipStack's methods ------+   DialogState
+//!  sockets -> net -> message -> transactions (rsipstack) -> ua -> SipEvent
+//!                                                            ^  \
+//!                                   SipStack's methods ------+   DialogState
 //! ```
 //!
 //! The idea a reader could not guess: **a dialog is a plain value**. Everything
@@ -14,10 +14,20 @@
 //! This crate refuses to know what SDP says, what a space is, and who may join.
 #![forbid(unsafe_code)]
 
+mod auth;
 mod config;
+
+mod dialog;
 mod event;
+mod message;
+mod net;
+mod refuse;
 mod stack;
 mod state;
+mod stream;
+mod tasks;
+mod txn;
+mod ua;
 
 pub use config::{
     CredentialLookup, DigestConfig, Listener, SipConfig, Timers, TlsConfig, Transport,
