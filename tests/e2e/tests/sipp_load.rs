@@ -36,7 +36,7 @@ fn sipp(server: &Server, name: &str, calls: u32, stay_s: u32) -> (u32, u32) {
             "127.0.0.1",
             "-rtp_echo",
         ])
-        .args(["-min_rtp_port", "50000", "-max_rtp_port", "50100"])
+        .args(["-mp", "50000"])
         .args([
             "-r",
             &RATE.to_string(),
@@ -53,19 +53,21 @@ fn sipp(server: &Server, name: &str, calls: u32, stay_s: u32) -> (u32, u32) {
             "120",
             "-timeout_error",
         ])
-        .args(["-trace_err", "-trace_stat", "-fd", "5", "-nostdin"])
+        .args([
+            "-trace_err",
+            "-error_file",
+            "errors",
+            "-trace_stat",
+            "-stf",
+            "statistics.csv",
+        ])
+        .args(["-fd", "5", "-nostdin"])
         .stdin(Stdio::null())
         .stdout(fs::File::create(folder.join("screen")).expect("a file"))
         .stderr(Stdio::null())
         .status()
         .expect("sipp runs: apt-get install sip-tester");
-    let statistics = fs::read_dir(&folder)
-        .expect("a folder")
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "csv"))
-        .and_then(|path| fs::read_to_string(path).ok())
-        .expect("sipp's statistics");
+    let statistics = fs::read_to_string(folder.join("statistics.csv")).expect("sipp's statistics");
     let mut lines = statistics.lines();
     let names: Vec<&str> = lines.next().unwrap_or_default().split(';').collect();
     let last: Vec<&str> = lines.next_back().unwrap_or_default().split(';').collect();
