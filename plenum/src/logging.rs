@@ -88,10 +88,22 @@ impl<S: Subscriber> Layer<S> for Repeats {
     }
 }
 
+/// What is logged. The SIP library writes whole messages from level info on, and
+/// with them the media keys of SDP; only who names it in the setting gets that.
+fn filter(level: &str) -> EnvFilter {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    if level.contains("rsipstack") {
+        return filter;
+    }
+    match "rsipstack=warn".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    }
+}
+
 /// Starts logging in this process. `role` is its first argument.
 pub(crate) fn start(settings: &Settings, role: &'static str) {
-    let filter =
-        EnvFilter::try_new(&settings.log.level.0).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter(&settings.log.level.0);
     let repeats = Repeats::new(settings.log.repeats_max.get(), Instant::now());
     let registry = tracing_subscriber::registry()
         .with(filter)
@@ -138,6 +150,27 @@ mod tests {
             let line = event.metadata().line().unwrap_or(0);
             self.0.lock().unwrap().push(line);
         }
+    }
+
+    #[test]
+    fn the_sip_library_does_not_write_keys_into_the_log_unless_it_is_named() {
+        let lines = |level: &str| {
+            let seen = Seen(Arc::default());
+            let subscriber = tracing_subscriber::registry()
+                .with(filter(level))
+                .with(seen.clone());
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(target: "rsipstack::transport::udp", "a=crypto:1 ...");
+                tracing::warn!(target: "rsipstack::transport::udp", "a connection broke");
+                tracing::info!(target: "plenum_sip", "a call");
+            });
+            let count = seen.0.lock().unwrap().len();
+            count
+        };
+        assert_eq!(lines("info"), 2);
+        assert_eq!(lines("trace"), 2);
+        assert_eq!(lines("info,plenum_sip=debug"), 2);
+        assert_eq!(lines("info,rsipstack=info"), 3);
     }
 
     #[test]
