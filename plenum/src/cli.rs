@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Sources};
 use crate::plan::Plan;
-use crate::{EXIT_HOPELESS, control, dataplane, logging, supervise};
+use crate::{EXIT_HOPELESS, control, dataplane, doctor, logging, supervise};
 
 /// Plenum, a meeting server.
 #[derive(Debug, Parser)]
@@ -24,6 +24,11 @@ struct Cli {
 enum Command {
     /// Run the server (the default); prints one JSON line once it takes calls.
     Serve(Serve),
+    /// Check this machine and the settings, and say what to do about what is wrong.
+    Doctor {
+        #[command(flatten)]
+        sources: SourceOptions,
+    },
     /// The process that handles packets; started by `serve`.
     #[command(hide = true)]
     Dataplane,
@@ -76,6 +81,10 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => serve(options),
+        Command::Doctor { sources } => match sources.load() {
+            Ok(config) => doctor::run(&config),
+            Err(code) => code,
+        },
         Command::Dataplane => match dataplane::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("dataplane: {error}"), 1),
@@ -100,7 +109,10 @@ fn serve(options: Serve) -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let plan = Plan::make(&config.settings);
+    let plan = match Plan::make(&config.settings) {
+        Ok(plan) => plan,
+        Err(error) => return fail(&format!("profile: {error}"), EXIT_HOPELESS),
+    };
     match supervise::serve(&config, &plan) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, error.exit_code()),

@@ -8,11 +8,15 @@
 //! Only this crate sees both planes, and all that it does is to bring them
 //! together.
 
+mod addresses;
+mod certificate;
 mod channel;
 mod cli;
+mod clock;
 mod config;
 mod control;
 mod dataplane;
+mod doctor;
 mod inherit;
 mod logging;
 mod plan;

@@ -1,5 +1,7 @@
 //! What the machine is to be used for: cores of workers and the size of the server.
 
+use plenum_hw_profile::{CoreId, Profile, ProfileError};
+
 use crate::config::Settings;
 
 /// A hardware profile as far as a supervisor needs it.
@@ -13,16 +15,36 @@ pub(crate) struct Plan {
     pub(crate) legs_max: u32,
 }
 
+/// Cores that this process may run on.
+pub(crate) fn available_cores() -> Vec<CoreId> {
+    let Ok(set) = rustix::thread::sched_getaffinity(None) else {
+        return Vec::new();
+    };
+    (0_u32..)
+        .take(rustix::thread::CpuSet::MAX_CPU)
+        .filter(|core| set.is_set(*core as usize))
+        .map(CoreId)
+        .collect()
+}
+
 impl Plan {
-    pub(crate) fn make(settings: &Settings) -> Self {
+    /// Opens the profile that the settings name, and holds it to this machine.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub(crate) fn make(settings: &Settings) -> Result<Self, ProfileError> {
+        let profile = Profile::open(&settings.general.profile)?;
+        profile.fits(&available_cores())?;
+        let cores: Vec<Option<u32>> = profile.io_cores().iter().map(|core| Some(core.0)).collect();
         let legs_max = match u32::try_from(settings.general.legs_max.get()) {
-            Ok(0) | Err(_) => 1_000,
+            Ok(0) | Err(_) => profile.legs_max(),
             Ok(set) => set,
         };
-        Self {
-            profile: settings.general.profile.clone(),
-            cores: vec![None],
-            legs_max,
-        }
+        Ok(Self {
+            profile: profile.name,
+            // A profile that can be run has io cores; one worker there is in any case.
+            cores: if cores.is_empty() { vec![None] } else { cores },
+            legs_max: legs_max.max(1),
+        })
     }
 }

@@ -81,7 +81,7 @@ settings! {
         data_dir: PathBuf = PathBuf::from("plenum-data");
         /// Addresses on which everything listens; 0.0.0.0 and :: stand for all of the machine.
         listen: Vec<IpAddr> = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        /// Hardware profile: "this-host" looks at the machine, anything else is the path of a TOML file.
+        /// Hardware profile: "this-host" looks at the machine; else a built-in name, or the path of a TOML file.
         profile: String = "this-host".to_owned();
         /// Most call legs at a time; 0 takes the profile's figure.
         legs_max: Whole<0, 100_000> = Whole::new(0);
@@ -111,10 +111,14 @@ settings! {
         certificate: OptionalPath = OptionalPath::default();
         /// Private key (PEM) of that certificate.
         key: OptionalPath = OptionalPath::default();
+        /// Certificates (PEM) that are trusted when we call out over TLS; empty for the system's.
+        trust: OptionalPath = OptionalPath::default();
     }
     media: Media "media." {
         /// UDP ports for RTP and RTCP, two for each call leg.
         ports: Ports = Ports::new(20_000, 29_999);
+        /// Differentiated services code point of media packets (RFC 2474); 46 is usual for sound.
+        dscp: Whole<0, 63> = Whole::new(0);
         /// Encryption of media (SRTP with SDES keys).
         encryption: Encryption = Encryption::Optional;
         /// Seconds without a valid packet after which a leg that may send is hung up; 0 is never.

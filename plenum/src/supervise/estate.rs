@@ -52,6 +52,22 @@ pub(crate) struct Estate {
     pub(super) inheritance: Inheritance,
 }
 
+/// Descriptors that so many legs need, in one process.
+pub(crate) fn descriptors_needed(legs_max: u32, workers: u32) -> u64 {
+    let slots = u64::from(slots_per_worker(legs_max, workers)) * u64::from(workers);
+    slots * 2 + OTHER_DESCRIPTORS
+}
+
+/// Layout of the arena for so many legs.
+pub(crate) fn layout(legs_max: u32, workers: u32) -> Layout {
+    let slots = slots_per_worker(legs_max, workers);
+    Layout {
+        workers,
+        legs_per_worker: slots,
+        conferences_per_worker: slots,
+    }
+}
+
 /// Slots of a worker for its share of `legs_max` legs: some more than legs,
 /// because a slot rests after use so that its last packets find nobody.
 fn slots_per_worker(legs_max: u32, workers: u32) -> u32 {
@@ -60,7 +76,7 @@ fn slots_per_worker(legs_max: u32, workers: u32) -> u32 {
 }
 
 /// Raises the soft limit of open files to the hard one; tells what it is now.
-fn raise_descriptor_limit() -> u64 {
+pub(crate) fn raise_descriptor_limit() -> u64 {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -94,8 +110,9 @@ impl Estate {
         }
         let ports = settings.media.ports.range();
         let (first, last) = (*ports.start(), *ports.end());
+        let dscp = u8::try_from(settings.media.dscp.get()).unwrap_or(0);
         let address = sockets::bind_address(&settings.general.listen);
-        let mut pairs = sockets::bind_pairs(address, ports, wanted)
+        let mut pairs = sockets::bind_pairs(address, ports, wanted, dscp)
             .map_err(|source| EstateError::Bind { address, source })?;
         let slots = u32::try_from(pairs.len()).unwrap_or(u32::MAX) / workers;
         if slots == 0 {

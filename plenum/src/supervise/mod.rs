@@ -12,12 +12,14 @@
 
 mod child;
 mod estate;
+mod greeting;
 mod restarts;
 mod sockets;
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -25,15 +27,15 @@ use plenum_abi::Nanos;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::EXIT_HOPELESS;
 use crate::channel::Message;
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::plan::Plan;
+use crate::{EXIT_HOPELESS, clock};
 
 use child::Child;
 pub(crate) use child::Role;
 use estate::Estate;
-pub(crate) use estate::EstateError;
+pub(crate) use estate::{EstateError, descriptors_needed, layout, raise_descriptor_limit};
 use restarts::{Restarts, Verdict};
 pub(crate) use sockets::{bind_address, bind_pairs};
 
@@ -104,6 +106,8 @@ pub(crate) fn serve(config: &Config, plan: &Plan) -> Result<(), ServeError> {
         estate,
         posts: [Post::new(Role::Dataplane), Post::new(Role::Control)],
         signals,
+        greet: matches!(config.settings.log.format, LogFormat::Text)
+            .then(|| config.settings.general.data_dir.clone()),
     };
     let outcome = supervisor.watch();
     supervisor.stop();
@@ -114,6 +118,8 @@ struct Supervisor {
     estate: Estate,
     posts: [Post; 2],
     signals: UnixStream,
+    /// The data folder, where the log is for people, who are then told of it.
+    greet: Option<PathBuf>,
 }
 
 /// What woke the supervisor.
@@ -200,6 +206,10 @@ impl Supervisor {
                 tracing::info!(role, pid, "ready");
                 if post.role == Role::Control && !post.was_ready {
                     print_ready(&line);
+                    if let Some(data_dir) = &self.greet {
+                        let words = greeting::text(&line, data_dir);
+                        let _ = io::stderr().write_all(words.as_bytes());
+                    }
                 }
                 post.was_ready = true;
                 Ok(())
@@ -263,7 +273,7 @@ impl Supervisor {
             let began = stats.process_id.load(Ordering::Acquire) == u64::from(child.id());
             let stuck = if began {
                 let deadline = Nanos(stats.deadline.load(Ordering::Acquire));
-                deadline != Nanos::ZERO && now().since(deadline) > STUCK_AFTER
+                deadline != Nanos::ZERO && clock::monotonic().since(deadline) > STUCK_AFTER
             } else {
                 child.born.elapsed() > START_WITHIN
             };
@@ -317,14 +327,6 @@ fn drain(signals: &UnixStream) {
         &mut bytes[..],
         rustix::net::RecvFlags::DONTWAIT,
     );
-}
-
-/// `CLOCK_MONOTONIC`, as workers count.
-fn now() -> Nanos {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    Nanos(seconds * 1_000_000_000 + nanos)
 }
 
 fn print_ready(line: &serde_json::Value) {

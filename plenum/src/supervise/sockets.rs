@@ -6,19 +6,17 @@
 //! next one (RFC 3550 section 11); a pair of which somebody else has a port is
 //! passed over.
 //!
-//! A socket is an IPv6 one that takes IPv4 too, wherever the kernel has IPv6.
-//! With one listen address it is bound to that address; with several it is
-//! bound to all of the machine's, because a leg has one socket and may come in
-//! on any of them. Packets from strangers are refused by the leg's learning
-//! rule, wherever they arrive.
+//! With one listen address they are bound to that address; with several, to all
+//! of the machine's, because a leg has one socket and may come in on any of
+//! them. Packets from strangers are refused by the leg's learning rule,
+//! wherever they arrive.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use plenum_uring::{SocketOptions, media_socket};
 
 /// Two sockets of a leg slot.
 #[derive(Debug)]
@@ -37,31 +35,15 @@ pub(crate) fn bind_address(listen: &[IpAddr]) -> IpAddr {
     }
 }
 
-fn bind(address: IpAddr, port: u16) -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let open = |family| rustix::net::socket_with(family, SocketType::DGRAM, flags, None);
-    match open(AddressFamily::INET6) {
-        Ok(socket) => {
-            // 0.0.0.0 must stay IPv4 only: a mapped wildcard does just that.
-            let ip = match address {
-                IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-                IpAddr::V6(v6) => v6,
-            };
-            sockopt::set_ipv6_v6only(&socket, false)?;
-            rustix::net::bind(&socket, &SocketAddrV6::new(ip, port, 0, 0))?;
-            Ok(socket)
+/// A kernel without IPv6 has IPv4 alone for "all".
+fn usable(address: IpAddr, options: &SocketOptions) -> IpAddr {
+    let any_port = SocketAddr::new(address, 0);
+    match media_socket(any_port, options) {
+        Err(error) if address.is_ipv6() && address.is_unspecified() => {
+            tracing::warn!(%error, "no IPv6 on this machine, media is IPv4 only");
+            Ipv4Addr::UNSPECIFIED.into()
         }
-        Err(Errno::AFNOSUPPORT) => {
-            let socket = open(AddressFamily::INET)?;
-            let ip = if address.is_ipv4() {
-                address
-            } else {
-                Ipv4Addr::UNSPECIFIED.into()
-            };
-            rustix::net::bind(&socket, &SocketAddr::new(ip, port))?;
-            Ok(socket)
-        }
-        Err(error) => Err(error),
+        _ => address,
     }
 }
 
@@ -74,7 +56,14 @@ pub(crate) fn bind_pairs(
     address: IpAddr,
     ports: RangeInclusive<u16>,
     wanted: usize,
+    dscp: u8,
 ) -> io::Result<Vec<Pair>> {
+    let options = SocketOptions {
+        dscp,
+        ..SocketOptions::default()
+    };
+    let address = usable(address, &options);
+    let bind = |port| media_socket(SocketAddr::new(address, port), &options);
     let mut pairs = Vec::with_capacity(wanted);
     let last = *ports.end();
     let mut even = u32::from(*ports.start()).next_multiple_of(2);
@@ -83,14 +72,20 @@ pub(crate) fn bind_pairs(
             break;
         };
         even += 2;
-        match bind(address, rtp_port).and_then(|rtp| Ok((rtp, bind(address, rtp_port + 1)?))) {
+        let both = bind(rtp_port).and_then(|rtp| Ok((rtp, bind(rtp_port + 1)?)));
+        match both {
             Ok((rtp, rtcp)) => pairs.push(Pair {
                 rtp_port,
                 rtp,
                 rtcp,
             }),
-            Err(Errno::ADDRINUSE | Errno::ACCESS) => {}
-            Err(error) => return Err(error.into()),
+            // Taken by another, or not for us (below 1024).
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+                ) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(pairs)
@@ -108,7 +103,7 @@ mod tests {
     #[test]
     fn pairs_are_even_and_odd_and_taken_ones_are_passed_over() {
         let taken = UdpSocket::bind("127.0.0.1:41005").unwrap();
-        let pairs = bind_pairs(Ipv6Addr::UNSPECIFIED.into(), PORTS, 100).unwrap();
+        let pairs = bind_pairs(Ipv6Addr::UNSPECIFIED.into(), PORTS, 100, 46).unwrap();
         let ports: Vec<u16> = pairs.iter().map(|pair| pair.rtp_port).collect();
         assert_eq!(ports, [41_002, 41_006, 41_008]);
         drop(taken);
@@ -138,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_ours_is_an_error() {
-        let error = bind_pairs("192.0.2.77".parse().unwrap(), PORTS, 1).unwrap_err();
+        let error = bind_pairs("192.0.2.77".parse().unwrap(), PORTS, 1, 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
     }
 }

@@ -8,7 +8,7 @@ use plenum_model::{
 use plenum_sdp::Encryption;
 
 use super::world::*;
-use crate::{Error, Output};
+use crate::{App, Error, Output};
 
 const ALL: PageRequest = PageRequest {
     offset: 0,
@@ -127,7 +127,7 @@ fn stopping_tells_everybody() {
     for space in ["board", "board", "sales"] {
         sim.join(space);
     }
-    sim.decide(|app, world| app.stop(world));
+    sim.decide(App::stop);
     let told = sim
         .out
         .iter()

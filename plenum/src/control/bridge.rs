@@ -1,0 +1,197 @@
+//! What the REST API is served from.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use plenum_api::{Authenticator, Bridge, BridgeError};
+use plenum_app::Error;
+use plenum_model::{
+    CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallQuery,
+    CallSummary, CallView, DialOut, HostId, InvalidField, Page, Space, SpaceId, SpacePatch,
+    SpaceQuery, SystemStatus,
+};
+use plenum_store::{Store, StoreError};
+
+use super::actor::{Actor, Ending, Handle};
+use super::uri;
+
+/// See the module.
+pub(super) struct RestBridge {
+    pub(super) actor: Handle,
+    pub(super) store: Store,
+    pub(super) host_id: HostId,
+    pub(super) own_domain: String,
+    /// When the server (not merely this process) started.
+    pub(super) started_at: u64,
+}
+
+/// Administrators of the store.
+pub(super) struct StoreAuthenticator(pub(super) Store);
+
+fn store_error(error: StoreError) -> BridgeError {
+    match error {
+        StoreError::NoSuchSpace => BridgeError::NoSuchSpace,
+        StoreError::DuplicateUri => BridgeError::DuplicateUri,
+        StoreError::DuplicateCallId => BridgeError::DuplicateCallId,
+        StoreError::Invalid(field) => BridgeError::Invalid(field),
+        StoreError::Closed => BridgeError::DatabaseNotReady,
+        error => {
+            tracing::error!(%error, "the database");
+            BridgeError::DatabaseNotReady
+        }
+    }
+}
+
+impl From<Ending> for BridgeError {
+    fn from(_: Ending) -> Self {
+        Self::Busy
+    }
+}
+
+fn app_error(error: Error) -> BridgeError {
+    match error {
+        Error::NoSuchCall => BridgeError::NoSuchCall,
+        Error::NoSuchCallLeg => BridgeError::NoSuchCallLeg,
+        Error::ParticipantLimitReached => BridgeError::ParticipantLimitReached,
+        Error::Busy => BridgeError::Busy,
+    }
+}
+
+/// Our address on the way to a far end.
+async fn local_address(remote_party: &str) -> Option<IpAddr> {
+    let (_, host) = uri::user_and_host(remote_party);
+    let host = host.to_owned();
+    let found = tokio::net::lookup_host((host.as_str(), 5060)).await.ok()?;
+    let far: Vec<SocketAddr> = found.collect();
+    far.into_iter().find_map(|far| {
+        let any: SocketAddr = match far {
+            SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
+            SocketAddr::V6(_) => ([0_u16; 8], 0).into(),
+        };
+        // Connecting a datagram socket sends nothing; it only asks for the route.
+        let socket = UdpSocket::bind(any).ok()?;
+        socket.connect(far).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    })
+}
+
+#[async_trait]
+impl Bridge for RestBridge {
+    async fn status(&self) -> Result<SystemStatus, BridgeError> {
+        let statistics = self.actor.ask(|actor| actor.app.statistics()).await?;
+        let now = SystemTime::now();
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(SystemStatus {
+            host_id: self.host_id,
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: since.saturating_sub(Duration::from_secs(self.started_at)),
+            cdr_time: now,
+            cdr_correlator_index: 0,
+            call_legs_active: statistics.legs_active,
+            call_legs_max_active: statistics.legs_max_active,
+            call_legs_completed: statistics.legs_completed,
+            audio_bit_rate_outgoing: statistics.audio_bit_rate_outgoing,
+            audio_bit_rate_incoming: statistics.audio_bit_rate_incoming,
+            video_bit_rate_outgoing: 0,
+            video_bit_rate_incoming: 0,
+        })
+    }
+
+    async fn sip_domain(&self) -> Result<String, BridgeError> {
+        Ok(self.own_domain.clone())
+    }
+
+    async fn spaces(&self, query: SpaceQuery) -> Result<Page<Space>, BridgeError> {
+        self.store.spaces(&query).await.map_err(store_error)
+    }
+
+    async fn space(&self, id: SpaceId) -> Result<Space, BridgeError> {
+        let space = self.store.space(id).await.map_err(store_error)?;
+        space.ok_or(BridgeError::NoSuchSpace)
+    }
+
+    async fn create_space(&self, wanted: SpacePatch) -> Result<SpaceId, BridgeError> {
+        let space = self.store.create_space(wanted).await.map_err(store_error)?;
+        Ok(space.id)
+    }
+
+    async fn update_space(&self, id: SpaceId, change: SpacePatch) -> Result<(), BridgeError> {
+        let updated = self.store.update_space(id, change).await;
+        updated.map(drop).map_err(store_error)
+    }
+
+    async fn delete_space(&self, id: SpaceId) -> Result<(), BridgeError> {
+        self.store.delete_space(id).await.map_err(store_error)
+    }
+
+    async fn calls(&self, query: CallQuery) -> Result<Page<CallSummary>, BridgeError> {
+        Ok(self.actor.ask(move |actor| actor.app.calls(query)).await?)
+    }
+
+    async fn call(&self, id: CallId) -> Result<CallView, BridgeError> {
+        let view = move |actor: &mut Actor| actor.app.call_view(id, Actor::now());
+        self.actor.ask(view).await?.map_err(app_error)
+    }
+
+    async fn create_call(&self, space: SpaceId) -> Result<CallId, BridgeError> {
+        let space = self.space(space).await?;
+        let create =
+            move |actor: &mut Actor| actor.decide(|app, world| app.create_call(&space, world));
+        self.actor.ask(create).await?.map_err(app_error)
+    }
+
+    async fn end_call(&self, id: CallId) -> Result<(), BridgeError> {
+        let end = move |actor: &mut Actor| actor.decide(|app, world| app.end_call(id, world));
+        self.actor.ask(end).await?.map_err(app_error)
+    }
+
+    async fn call_legs(&self, query: CallLegQuery) -> Result<Page<CallLegSummary>, BridgeError> {
+        let list = move |actor: &mut Actor| actor.app.call_legs(&query);
+        self.actor.ask(list).await?.map_err(app_error)
+    }
+
+    async fn call_leg(&self, id: CallLegId) -> Result<CallLegView, BridgeError> {
+        let view = move |actor: &mut Actor| actor.app.call_leg(id, Actor::now());
+        self.actor.ask(view).await?.map_err(app_error)
+    }
+
+    async fn dial_out(&self, call: CallId, wanted: DialOut) -> Result<CallLegId, BridgeError> {
+        wanted.validate()?;
+        // Nobody is called who cannot be found.
+        let local_ip = local_address(&wanted.remote_party).await;
+        let local_ip = local_ip.ok_or(InvalidField::new("remoteParty"))?;
+        let dial = move |actor: &mut Actor| {
+            let leg = CallLegId::from_entropy(actor.random());
+            let dialled =
+                actor.decide(|app, world| app.dial_out(leg, call, wanted, local_ip, world));
+            dialled.map(|()| leg)
+        };
+        self.actor.ask(dial).await?.map_err(app_error)
+    }
+
+    async fn update_call_leg(
+        &self,
+        id: CallLegId,
+        change: CallLegPatch,
+    ) -> Result<(), BridgeError> {
+        change.validate()?;
+        let update = move |actor: &mut Actor| {
+            actor.decide(|app, world| app.update_call_leg(id, change, world))
+        };
+        self.actor.ask(update).await?.map_err(app_error)
+    }
+
+    async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError> {
+        let hang_up = move |actor: &mut Actor| actor.decide(|app, world| app.hang_up(id, world));
+        self.actor.ask(hang_up).await?.map_err(app_error)
+    }
+}
+
+#[async_trait]
+impl Authenticator for StoreAuthenticator {
+    async fn verify(&self, user: &str, password: &str) -> Result<bool, BridgeError> {
+        let role = self.0.verify_admin(user, password).await;
+        role.map(|role| role.is_some()).map_err(store_error)
+    }
+}

@@ -1,0 +1,79 @@
+//! The media plane as the application sees it.
+
+use plenum_abi::Nanos;
+use plenum_app::{Counters, Place, Places};
+use plenum_link::{Link, Slot, Slots};
+
+use crate::channel::WorkerPlace;
+
+/// Slots and what runs in them.
+pub(super) struct MediaPlaces<'a> {
+    pub(super) link: &'a Link,
+    pub(super) slots: &'a mut Slots,
+    pub(super) workers: &'a [WorkerPlace],
+}
+
+pub(super) const fn slot(place: Place) -> Slot {
+    Slot {
+        worker: place.worker,
+        slot: place.slot,
+        generation: place.generation,
+    }
+}
+
+pub(super) const fn place(slot: Slot) -> Place {
+    Place {
+        worker: slot.worker,
+        slot: slot.slot,
+        generation: slot.generation,
+    }
+}
+
+impl Places for MediaPlaces<'_> {
+    fn take_conference(&mut self, now: Nanos) -> Option<Place> {
+        self.slots.take_conference(now).map(place)
+    }
+
+    fn take_leg(&mut self, worker: u32, now: Nanos) -> Option<Place> {
+        self.slots.take_leg(worker, now).map(place)
+    }
+
+    fn give_back_conference(&mut self, place: Place, now: Nanos) {
+        self.slots.give_back_conference(slot(place), now);
+    }
+
+    fn give_back_leg(&mut self, place: Place, now: Nanos) {
+        self.slots.give_back_leg(slot(place), now);
+    }
+
+    fn rtp_port(&self, place: Place) -> u16 {
+        let worker = self.workers.get(place.worker as usize);
+        let port = worker.and_then(|worker| worker.rtp_ports.get(place.slot as usize));
+        port.copied().unwrap_or(0)
+    }
+
+    fn counters(&self, place: Place) -> Option<Counters> {
+        let counters = self.link.counters(slot(place))?;
+        Some(Counters {
+            rx_packets: counters.rx_packets,
+            rx_bytes: counters.rx_bytes,
+            rx_lost: counters.rx_lost,
+            rx_jitter_us: counters.rx_jitter_us,
+            rx_codec: counters.rx_codec,
+            tx_packets: counters.tx_packets,
+            tx_bytes: counters.tx_bytes,
+            tx_loss_fraction: counters.tx_loss_fraction,
+            tx_jitter_us: counters.tx_jitter_us,
+            round_trip_us: counters.round_trip_us,
+            last_received: counters.last_received,
+        })
+    }
+
+    fn revision(&self, place: Place) -> Option<u64> {
+        Some(self.link.live_leg(slot(place))?.revision)
+    }
+
+    fn conference_revision(&self, place: Place) -> Option<u64> {
+        Some(self.link.live_conference(slot(place))?.revision)
+    }
+}
