@@ -519,11 +519,15 @@ impl UserAgent {
         let number = message::cseq(headers).map(|(number, _)| number);
         match self.legs.get(&key) {
             Some(leg) if leg.dialog.matches(message::call_id(headers), &tag) => {
-                let (Some((cseq, ack)), Some(to)) = (&leg.last_ack, leg.target()) else {
-                    return;
-                };
-                if Some(*cseq) == number {
+                let again = leg
+                    .last_ack
+                    .as_ref()
+                    .filter(|(cseq, _)| Some(*cseq) == number);
+                if let (Some((_, ack)), Some(to)) = (again, leg.target()) {
                     txn::send_ack(&self.net, &self.endpoint, ack.clone(), to);
+                } else if leg.last_ack.is_none() && number == Some(leg.dialog.invite_cseq) {
+                    // The ACK went down with a predecessor.
+                    self.send_ack(key, None);
                 }
             }
             Some(leg) if leg.called && leg.dialog.call_id == message::call_id(headers) => {

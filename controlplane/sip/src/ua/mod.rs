@@ -313,7 +313,7 @@ impl UserAgent {
     }
 
     /// Forgets a leg; its transactions finish on their own.
-    pub(super) fn forget(&mut self, key: DialogKey) -> Option<Leg> {
+    fn forget(&mut self, key: DialogKey) -> Option<Leg> {
         let leg = self.legs.remove(&key)?;
         if let Some(due) = leg.due {
             self.due.remove(&(due, key));

@@ -368,7 +368,7 @@ impl Far {
         self.send(&call.request("OPTIONS", "", "")).await;
         loop {
             let answer = self.final_answer().await;
-            if answer.need("Call-ID") == call.call_id {
+            if answer.get("Call-ID").as_ref() == Some(&call.call_id) {
                 assert_eq!(answer.code(), 200);
                 return;
             }
