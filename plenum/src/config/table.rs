@@ -142,6 +142,6 @@ settings! {
         /// How log lines look.
         format: LogFormat = LogFormat::Text;
         /// How often one line of code may log within ten seconds; what is more is counted and summed up. 0 is no limit.
-        repeats_max: Whole<0, 1_000_000> = Whole::new(20);
+        repeats_max: Whole<0, 1_000_000> = Whole::new(200);
     }
 }

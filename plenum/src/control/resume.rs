@@ -35,7 +35,9 @@ pub(super) async fn load(store: &Store) -> Result<Vec<StoredLeg>, StoreError> {
 }
 
 /// See the module. The dialogs are in the SIP stack already.
-pub(super) fn resume(actor: &mut Actor, stored: Vec<StoredLeg>, first_start: bool) {
+pub(super) fn resume(actor: &mut Actor, mut stored: Vec<StoredLeg>, first_start: bool) {
+    // Lists are in the order of creation, after a restart too.
+    stored.sort_by_key(|stored| (stored.leg.began_unix_ms, stored.leg.id));
     let running: HashMap<Slot, plenum_abi::LegConfig> = actor
         .link
         .live_legs()
