@@ -95,6 +95,10 @@ pub enum Cause {
 /// [`SipEvent::Rejected`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "few exist at a time, and a caller reads them where they are"
+)]
 pub enum SipEvent {
     /// Somebody calls. Answer with `provisional`, `accept` or `reject`; a 100 is
     /// out already.

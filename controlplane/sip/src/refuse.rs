@@ -81,12 +81,10 @@ pub(crate) fn unreadable(data: &[u8], peer: SocketAddr, agent: &str) -> Option<V
     if method == "ACK" {
         return None;
     }
-    let known: rsipstack::sip::Error = match method.parse::<rsipstack::sip::Method>() {
-        Ok(_) if code == "501" => return None,
-        Ok(_) => rsipstack::sip::Error::ParseError(String::new()),
-        Err(error) => error,
-    };
-    drop(known);
+    if code == "501" && method.parse::<rsipstack::sip::Method>().is_ok() {
+        // The method is not what is wrong with it.
+        return None;
+    }
     let mut answer = format!("SIP/2.0 {code} {reason}\r\n");
     let (mut vias, mut needed) = (0, 0);
     for line in lines {

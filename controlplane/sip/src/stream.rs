@@ -27,7 +27,7 @@ use crate::{Transport, refuse};
 const OUTGOING_MAX: usize = 64;
 /// How long a write may take before the connection counts as dead.
 const WRITE_MAX: Duration = Duration::from_secs(10);
-/// Handshakes and headers may take this long after a connection came.
+/// For the names of connections.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 pub(crate) async fn accept_all(

@@ -239,9 +239,3 @@ fn push_via(request: &mut Request, flow: &Flow, branch: &str) {
     );
     request.headers.push_front(make_header("Via", value));
 }
-
-/// Answers any request and forgets it at once; only the answer itself is kept for
-/// repetitions.
-pub(crate) fn answer_once(net: &Net, transaction: Transaction, response: Response) {
-    answer(net, transaction, response);
-}

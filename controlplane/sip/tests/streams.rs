@@ -465,6 +465,29 @@ async fn we_refresh_sessions() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_is_refused_is_not_tried_again_at_once() {
+    for update in [true, false] {
+        let (config, far, _, mut state) = standing("again").await;
+        state.session_timer = Some(SessionTimer {
+            interval_s: 120,
+            we_refresh: true,
+        });
+        state.refreshed_at_unix_s -= 60;
+        state.peer_allows_update = update;
+        let mut us = Us::start(config, vec![state]).await;
+        let method = if update { "UPDATE" } else { "INVITE" };
+        let request = far.request(method).await;
+        far.send(&request.answer("491 Request Pending", "", "", ""))
+            .await;
+        if !update {
+            far.request("ACK").await;
+        }
+        far.silent(Duration::from_millis(300)).await;
+        us.quiet(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_successor_hears_the_ack_that_its_predecessor_missed() {
     let config = config();
     let mut us = Us::start(config.clone(), vec![]).await;

@@ -1,13 +1,13 @@
 //! Calls of ours, and the answers to all our requests.
 
-use rsipstack::sip::{Method, Request, Response, Uri};
+use rsipstack::sip::{Method, Response, Uri};
 
 use super::leg::{Asking, Leg, Phase};
 use super::server::{contact, party};
 use super::within::cancel_of;
 use super::{Purpose, Sent, UserAgent, unix_now};
 use crate::message::{self, Extra};
-use crate::{Cause, DialogKey, DialogState, Outbound, Role, SipEvent, auth, txn};
+use crate::{Cause, DialogKey, DialogState, Outbound, Role, SipEvent, txn};
 
 impl UserAgent {
     /// Calls somebody.
@@ -75,7 +75,7 @@ impl UserAgent {
     }
 
     /// Sends the INVITE, or sends it again with other headers.
-    fn send_invite(&mut self, key: DialogKey, more: Extra, authenticated: bool) {
+    pub(super) fn send_invite(&mut self, key: DialogKey, more: Extra, authenticated: bool) {
         let session = self.session_wish(key);
         let agent = self.net.config.user_agent.clone();
         let id = self.new_id();
@@ -164,7 +164,7 @@ impl UserAgent {
     }
 
     /// An answer to a request of ours.
-    pub(super) fn answered(&mut self, id: u64, response: Response) {
+    pub(super) fn answered(&mut self, id: u64, response: &Response) {
         let Some(sent) = self.clients.get_mut(&id) else {
             return;
         };
@@ -173,14 +173,14 @@ impl UserAgent {
             sent.final_seen = true;
         }
         let (key, purpose) = (sent.key, sent.purpose.clone());
-        if matches!(code, 401 | 407) && self.authenticate_again(id, &response) {
+        if matches!(code, 401 | 407) && self.authenticate_again(id, response) {
             return;
         }
         match purpose {
-            Purpose::Invite => self.invite_answered(key, id, code, &response),
-            Purpose::Reinvite => self.reinvite_answered(key, id, code, &response),
+            Purpose::Invite => self.invite_answered(key, id, code, response),
+            Purpose::Reinvite => self.reinvite_answered(key, id, code, response),
             Purpose::Bye(cause) if code >= 200 => self.end(key, cause),
-            Purpose::Refresh if code >= 200 => self.refreshed(key, code, &response),
+            Purpose::Refresh if code >= 200 => self.refreshed(key, code, response),
             Purpose::Other if matches!(code, 481 | 408) => self.gone(key, code),
             _ => {}
         }
@@ -230,21 +230,20 @@ impl UserAgent {
                 let Some(leg) = self.legs.get_mut(&key) else {
                     return;
                 };
-                if leg.asking.take_if(|asking| asking.id == id).is_some() {
-                    self.tell(SipEvent::ReofferFailed { key, code });
-                    self.arm(key);
+                match leg.asking.take_if(|asking| asking.id == id) {
+                    Some(asking) if asking.refresh => self.refresh_again(key),
+                    Some(_) => {
+                        self.tell(SipEvent::ReofferFailed { key, code });
+                        self.arm(key);
+                    }
+                    None => {}
                 }
             }
             Purpose::Bye(_) if unreachable => self.end(key, Cause::TransportFailed),
             Purpose::Bye(cause) => self.end(key, cause),
-            Purpose::Refresh if unreachable => self.arm_again(key),
-            Purpose::Refresh | Purpose::Other => {}
+            Purpose::Refresh => self.refresh_again(key),
+            Purpose::Notify | Purpose::Other => {}
         }
-    }
-
-    /// A refresh did not reach the far end: the session's own end decides.
-    fn arm_again(&mut self, key: DialogKey) {
-        tracing::info!(%key, "a session refresh was not sent");
     }
 
     fn invite_answered(&mut self, key: DialogKey, id: u64, code: u16, response: &Response) {
@@ -413,7 +412,7 @@ impl UserAgent {
         if code >= 300 {
             match code {
                 481 | 408 => self.gone(key, code),
-                _ if asking.refresh => {}
+                _ if asking.refresh => return self.refresh_again(key),
                 _ => self.tell(SipEvent::ReofferFailed { key, code }),
             }
             return self.arm(key);
@@ -465,7 +464,7 @@ impl UserAgent {
                 }
                 self.arm(key);
             }
-            _ => {}
+            _ => self.refresh_again(key),
         }
     }
 
@@ -588,84 +587,6 @@ impl UserAgent {
                 final_seen: false,
             });
         }
-    }
-
-    /// Sends a challenged request again, with credentials. `false` where there are
-    /// none, or they were refused.
-    fn authenticate_again(&mut self, id: u64, response: &Response) -> bool {
-        let Some(sent) = self.clients.get(&id) else {
-            return false;
-        };
-        let key = sent.key;
-        let Some(leg) = self.legs.get(&key) else {
-            return false;
-        };
-        if leg
-            .asking
-            .as_ref()
-            .is_some_and(|asking| asking.id == id && asking.cancelled)
-        {
-            return false;
-        }
-        let Some(credentials) = leg.credentials().filter(|_| !sent.authenticated) else {
-            return false;
-        };
-        let uri = sent.request.uri.to_string();
-        let method = sent.request.method;
-        let Some(header) = auth::answer(&response.headers, credentials, method, &uri) else {
-            return false;
-        };
-        let extra = Extra::default().with(header.0, header.1);
-        match sent.purpose {
-            Purpose::Invite => self.send_invite(key, extra, true),
-            _ => {
-                let (purpose, request, to) =
-                    (sent.purpose.clone(), sent.request.clone(), sent.to.clone());
-                self.send_again(key, id, purpose, request, to, extra);
-            }
-        }
-        true
-    }
-
-    fn send_again(
-        &mut self,
-        key: DialogKey,
-        old: u64,
-        purpose: Purpose,
-        mut request: Request,
-        to: txn::Target,
-        extra: Extra,
-    ) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        leg.dialog.local_cseq = leg.dialog.local_cseq.saturating_add(1);
-        let number = leg.dialog.local_cseq;
-        let value = format!("{number} {}", request.method);
-        for header in request.headers.iter_mut() {
-            if let rsipstack::sip::Header::CSeq(cseq) = header {
-                cseq.replace(value.clone());
-            }
-        }
-        for header in extra.0 {
-            request.headers.push(header);
-        }
-        let id = self.send(Sent {
-            key,
-            purpose,
-            request: request.clone(),
-            to,
-            authenticated: true,
-            final_seen: false,
-        });
-        if let Some(leg) = self.legs.get_mut(&key)
-            && let Some(asking) = leg.asking.as_mut().filter(|asking| asking.id == old)
-        {
-            asking.id = id;
-            asking.cseq = number;
-            asking.request = request;
-        }
-        self.changed(key);
     }
 }
 

@@ -5,6 +5,7 @@
 //! wait here. What may wait is bounded by refusing new work, never by losing the
 //! end of a call.
 
+mod challenge;
 mod client;
 mod leg;
 mod offer;
@@ -71,6 +72,8 @@ pub(super) enum Purpose {
     Reinvite,
     Bye(Cause),
     Refresh,
+    /// Tells how a transfer goes; the far end may have stopped listening to that.
+    Notify,
     /// Nothing that anybody waits for.
     Other,
 }
@@ -251,7 +254,7 @@ impl UserAgent {
             Command::Provisional(key, code, sdp) => self.provisional(key, code, sdp),
             Command::Accept(key, sdp) => self.accept(key, sdp),
             Command::Reject(key, code, reason, after) => self.reject(key, code, &reason, after),
-            Command::AcceptReoffer(key, txn, sdp) => self.accept_reoffer(key, txn, sdp),
+            Command::AcceptReoffer(key, txn, sdp) => self.accept_reoffer(key, txn, sdp.as_deref()),
             Command::RejectReoffer(key, txn, code, reason) => {
                 self.reject_reoffer(key, txn, code, &reason);
             }
@@ -273,7 +276,7 @@ impl UserAgent {
             Input::Acked(id, ack) => self.acked(id, &ack),
             Input::Cancelled(id) => self.cancelled(id),
             Input::ServerGone(id) => self.server_gone(id),
-            Input::Answer(id, response) => self.answered(id, *response),
+            Input::Answer(id, response) => self.answered(id, &response),
             Input::Unreachable(id) => self.unreachable(id),
             Input::ClientGone(id) => self.client_gone(id),
             Input::Stray2xx(response) => self.stray_2xx(&response),

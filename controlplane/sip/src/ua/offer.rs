@@ -10,7 +10,7 @@ use crate::message::{self, Extra};
 use crate::{DialogKey, SipEvent, TxnId, txn};
 
 impl UserAgent {
-    pub(super) fn accept_reoffer(&mut self, key: DialogKey, txn: TxnId, sdp: Option<String>) {
+    pub(super) fn accept_reoffer(&mut self, key: DialogKey, txn: TxnId, sdp: Option<&str>) {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
@@ -26,7 +26,7 @@ impl UserAgent {
         };
         let offered = message::sdp(&request.headers, &request.body);
         if sdp.is_some() {
-            leg.dialog.local_sdp.clone_from(&sdp);
+            leg.dialog.local_sdp = sdp.map(str::to_owned);
         }
         if offered.is_some() {
             leg.dialog.remote_sdp = offered;
@@ -35,10 +35,10 @@ impl UserAgent {
         let mut extra = capabilities().with("Contact", contact);
         extra.0.extend(self.agree_session(key, &request).0);
         if invite {
-            self.answer_reinvite(key, 200, extra, sdp.as_deref());
+            self.answer_reinvite(key, 200, extra, sdp);
         } else if let Some(waiting) = self.waiting.remove(&txn.0) {
             let tag = key.to_string();
-            let response = self.response(&request, 200, &tag, extra, sdp.as_deref());
+            let response = self.response(&request, 200, &tag, extra, sdp);
             txn::answer(&self.net, waiting.transaction, response);
             if let Some(leg) = self.legs.get_mut(&key) {
                 leg.reoffer_waits = false;

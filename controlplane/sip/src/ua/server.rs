@@ -7,7 +7,7 @@ use super::leg::{Answering, Leg, Phase};
 use super::{UserAgent, merge_key};
 use crate::message::{self, Extra};
 use crate::net::peer_of;
-use crate::{Cause, DialogKey, DialogState, Party, Replaces, Role, SipEvent, Transport, auth, txn};
+use crate::{Cause, DialogKey, DialogState, Party, Replaces, Role, SipEvent, Transport, txn};
 use std::net::SocketAddr;
 
 /// Extensions that an INVITE may require.
@@ -113,8 +113,8 @@ impl UserAgent {
             let extra = self.retry_after();
             let tag = format!("{:08x}", rand::random::<u32>());
             let response = self.response(&request, 503, &tag, extra, None);
-            // No state is kept: a repeated INVITE is a new one.
-            return txn::answer_once(&self.net, transaction, response);
+            // No leg and no task: the transaction goes with its answer.
+            return txn::answer(&self.net, transaction, response);
         }
         if self.pending.contains(&merge_key(&request)) {
             return self.refuse(transaction, 482, Extra::default());
@@ -485,33 +485,5 @@ pub(super) fn party(uri: &str, display: &str) -> Party {
     Party {
         uri: uri.to_owned(),
         display: display.to_owned(),
-    }
-}
-
-impl UserAgent {
-    /// Who calls, where that is asked; the refusal otherwise.
-    fn authenticate(&self, request: &Request) -> Result<Option<String>, (u16, Extra)> {
-        let Some(digest) = &self.net.config.digest else {
-            return Ok(None);
-        };
-        let (secret, now) = (&self.nonce_secret, super::unix_now());
-        let stale = match auth::verify(&request.headers, request.method, digest, secret, now) {
-            auth::Proof::User(user) => return Ok(Some(user)),
-            auth::Proof::Stale => ", stale=true",
-            auth::Proof::None => "",
-        };
-        let nonce = auth::nonce(secret, now);
-        let mut extra = Extra::default();
-        // The better one first (RFC 8760 section 2.4).
-        for algorithm in ["SHA-256", "MD5"] {
-            extra = extra.with(
-                "WWW-Authenticate",
-                format!(
-                    "Digest realm=\"{}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={algorithm}{stale}",
-                    digest.realm
-                ),
-            );
-        }
-        Err((401, extra))
     }
 }

@@ -11,6 +11,9 @@ use super::{Purpose, UserAgent, unix_now};
 use crate::message::{self, Extra};
 use crate::{Cause, DialogKey, SessionTimer};
 
+/// A refresh that failed is tried again after so long.
+const REFRESH_AGAIN: Duration = Duration::from_secs(3);
+
 impl Leg {
     /// The answer is repeated until its PRACK comes.
     pub(super) fn wait_for_prack(&mut self, response: rsipstack::sip::Response, t1: Duration) {
@@ -116,6 +119,8 @@ impl UserAgent {
         if passed(leg.give_up_at) {
             let cause = match leg.phase {
                 Phase::Ending(cause) => cause,
+                // CANCEL was not followed by anything.
+                Phase::Calling => Cause::Local,
                 _ => Cause::Timeout,
             };
             return self.end(key, cause);
@@ -148,15 +153,11 @@ impl UserAgent {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
-        leg.refresh_at = None;
         if leg.answering.is_some() || leg.asking.is_some() {
             // Whatever goes on refreshes the session too, or its end is near.
-            let again = Instant::now() + Duration::from_secs(1);
-            leg.refresh_at = Some(again);
-            leg.due = Some(again);
-            self.due.insert((again, key));
-            return;
+            return self.refresh_again(key);
         }
+        leg.refresh_at = None;
         if leg.dialog.peer_allows_update {
             let extra = self.session_wish(key).with("Supported", "timer");
             let body = Vec::new();
@@ -165,6 +166,25 @@ impl UserAgent {
         } else {
             let sdp = leg.dialog.local_sdp.clone();
             self.send_reinvite(key, sdp, true);
+        }
+    }
+
+    /// A refresh failed: it is tried again until the session ends.
+    pub(super) fn refresh_again(&mut self, key: DialogKey) {
+        self.arm(key);
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        if leg.refresh_at.is_none() {
+            return;
+        }
+        leg.refresh_at = Some(Instant::now() + REFRESH_AGAIN);
+        if let Some(old) = leg.due.take() {
+            self.due.remove(&(old, key));
+        }
+        leg.due = leg.next_due();
+        if let Some(due) = leg.due {
+            self.due.insert((due, key));
         }
     }
 

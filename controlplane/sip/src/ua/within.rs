@@ -206,7 +206,7 @@ impl UserAgent {
             .unwrap_or_default();
         let body = format!("SIP/2.0 {code} {reason}\r\n").into_bytes();
         let kind = "message/sipfrag;version=2.0";
-        self.send_within(key, Method::Notify, Purpose::Other, extra, kind, body);
+        self.send_within(key, Method::Notify, Purpose::Notify, extra, kind, body);
     }
 
     pub(super) fn send_info(&mut self, key: DialogKey, content_type: &str, body: Vec<u8>) {
@@ -385,7 +385,7 @@ impl UserAgent {
             return;
         };
         leg.dialog.refresh_target(&request.headers);
-        if offer.is_none() {
+        if offer.is_none() && !overloaded {
             let session = self.agree_session(key, &request);
             let Some(leg) = self.legs.get(&key) else {
                 return;
