@@ -17,10 +17,11 @@ use rsipstack::transport::{SipConnection, TransportEvent};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::net::{Connected, Flow, MESSAGE_MAX, Net, sip_addr};
+use crate::txn::Input;
 use crate::{Transport, refuse};
 
 /// Messages that wait for a connection that takes none.
@@ -230,7 +231,14 @@ async fn read_all<R: AsyncRead + Unpin>(
             Ok(Ok(0)) => return Ok(()),
             Ok(Ok(length)) => buffer.extend_from_slice(&chunk[..length]),
             Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err("it is silent".to_owned()),
+            Err(_) => {
+                let (answer, used) = oneshot::channel();
+                let question = Input::IsUsed(flow.transport, flow.peer, answer);
+                let asked = net.input.send(question).await.is_ok();
+                if !asked || !used.await.unwrap_or(false) {
+                    return Err("it is silent, and no call uses it".to_owned());
+                }
+            }
         }
     }
 }

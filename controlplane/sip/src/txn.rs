@@ -10,6 +10,8 @@ use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::{Transaction, TransactionEvent, TransactionEventSender};
 
+use tokio::sync::oneshot;
+
 use rsipstack::transport::transport_layer::{DefaultDomainResolver, DomainResolver};
 
 use crate::Transport;
@@ -34,6 +36,8 @@ pub(crate) enum Input {
     Stray2xx(Box<Response>),
     /// An ACK without transaction.
     StrayAck(Box<Request>),
+    /// Whether a dialog uses a connection that is silent.
+    IsUsed(Transport, SocketAddr, oneshot::Sender<bool>),
 }
 
 /// A far end to be reached.

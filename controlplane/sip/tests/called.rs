@@ -156,6 +156,55 @@ async fn an_answer_that_is_not_acknowledged_ends_in_bye() {
 }
 
 #[tokio::test]
+async fn we_hang_up_before_the_ack() {
+    let mut us = Us::start(config(), vec![]).await;
+    let far = Far::new(us.address(Transport::Udp)).await;
+    let mut call = far.call("early");
+    far.send(&call.request("INVITE", "", SDP)).await;
+    let key = us.invite().await;
+    us.stack.accept(key, ANSWER.to_owned()).unwrap();
+    us.stack.hang_up(key, "").unwrap();
+    call.taken(&far.final_answer().await);
+    // The BYE waits for the ACK (RFC 3261 section 15).
+    assert_eq!(far.receive().await.code(), 200, "repeated, no BYE");
+    far.send(&call.request("ACK", "", "")).await;
+    let bye = far.request("BYE").await;
+    far.send(&bye.answer("200 OK", "", "", "")).await;
+    us.ended(key, Cause::Local).await;
+
+    // Before any answer it is 480.
+    let mut call = far.call("earlier");
+    far.send(&call.request("INVITE", "", SDP)).await;
+    let key = us.invite().await;
+    us.stack.hang_up(key, "locked").unwrap();
+    let answer = far.final_answer().await;
+    assert_eq!(answer.code(), 480);
+    assert!(answer.need("Warning").contains("locked"));
+    us.ended(key, Cause::Local).await;
+}
+
+#[tokio::test]
+async fn a_call_can_replace_another() {
+    let mut us = Us::start(config(), vec![]).await;
+    let far = Far::new(us.address(Transport::Udp)).await;
+    let (old, key) = far.establish(&mut us, "old").await;
+    for (name, to_tag, wanted) in [
+        ("new", old.to_tag.as_str(), Some(key)),
+        ("odd", "unknown", None),
+    ] {
+        let mut call = far.call(name);
+        let (id, from) = (&old.call_id, &old.tag);
+        let more = format!("Replaces: {id};to-tag={to_tag};from-tag={from}\r\n");
+        far.send(&call.request("INVITE", &more, SDP)).await;
+        let event = us.event().await;
+        let SipEvent::Invite { replaces, .. } = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!(replaces.map(|replaces| replaces.key), Some(wanted));
+    }
+}
+
+#[tokio::test]
 async fn our_offer_is_answered_in_the_ack() {
     let mut us = Us::start(config(), vec![]).await;
     let far = Far::new(us.address(Transport::Udp)).await;

@@ -193,6 +193,27 @@ async fn a_call_over_tcp_uses_its_connection_both_ways() {
 }
 
 #[tokio::test]
+async fn a_silent_connection_stays_while_a_call_uses_it() {
+    let mut config = listen(Transport::Tcp);
+    config.timers.idle_max = Duration::from_millis(60);
+    config.max_connections = 1;
+    let mut us = Us::start(config, vec![]).await;
+    let address = us.address(Transport::Tcp);
+    let mut line = Line::tcp(address).await;
+    let (mut call, key) = line.establish(&mut us, "silent").await;
+    // One is the most there may be.
+    Line::tcp(address).await.closed().await;
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    line.send(&call.request("BYE", "", "")).await;
+    assert_eq!(line.final_answer().await.code(), 200);
+    us.ended(key, Cause::Bye).await;
+    line.closed().await;
+    // And its place is free.
+    let mut line = Line::tcp(address).await;
+    line.establish(&mut us, "next").await;
+}
+
+#[tokio::test]
 async fn a_call_over_tls() {
     let (tls, client) = certificate();
     let config = SipConfig {

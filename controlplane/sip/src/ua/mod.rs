@@ -281,6 +281,12 @@ impl UserAgent {
             Input::ClientGone(id) => self.client_gone(id),
             Input::Stray2xx(response) => self.stray_2xx(&response),
             Input::StrayAck(ack) => self.stray_ack(&ack),
+            Input::IsUsed(transport, peer, answer) => {
+                let uses = |leg: &Leg| {
+                    (leg.dialog.transport, leg.dialog.peer_address) == (transport, peer)
+                };
+                let _ = answer.send(self.legs.values().any(uses));
+            }
         }
     }
 
