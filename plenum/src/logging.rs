@@ -164,8 +164,7 @@ mod tests {
                 tracing::warn!(target: "rsipstack::transport::udp", "a connection broke");
                 tracing::info!(target: "plenum_sip", "a call");
             });
-            let count = seen.0.lock().unwrap().len();
-            count
+            seen.0.lock().unwrap().len()
         };
         assert_eq!(lines("info"), 2);
         assert_eq!(lines("trace"), 2);
