@@ -45,7 +45,8 @@ pub struct DialogState {
     pub local_cseq: u32,
     /// Last CSeq number of the far end, once there was one.
     pub remote_cseq: Option<u32>,
-    /// CSeq number of the INVITE that made the dialog.
+    /// CSeq number of the INVITE that made the dialog, or of our last one in it that was
+    /// accepted: the number of its ACK.
     pub invite_cseq: u32,
     /// Route set in the order in which we use it, as `<sip:...;lr>` entries.
     pub route_set: Vec<String>,

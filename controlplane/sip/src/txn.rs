@@ -26,8 +26,8 @@ pub(crate) enum Input {
     Cancelled(u64),
     /// An INVITE's server transaction is over.
     ServerGone(u64),
-    /// An answer to a request of ours.
-    Answer(u64, Box<Response>),
+    /// An answer to a request of ours, and where the request had gone.
+    Answer(u64, Box<Response>, SocketAddr),
     /// A request of ours could not be sent.
     Unreachable(u64),
     /// A client transaction is over.
@@ -154,7 +154,7 @@ pub(crate) fn send_request(
         }
         while let Some(message) = transaction.receive().await {
             if let SipMessage::Response(response) = message {
-                let answer = Input::Answer(id, Box::new(response));
+                let answer = Input::Answer(id, Box::new(response), flow.peer);
                 if input.send(answer).await.is_err() {
                     return;
                 }

@@ -1,5 +1,7 @@
 //! Calls of ours, and the answers to all our requests.
 
+use std::net::SocketAddr;
+
 use rsipstack::sip::{Method, Response, Uri};
 
 use super::leg::{Asking, Leg, Phase};
@@ -33,7 +35,7 @@ impl UserAgent {
             .host
             .parse()
             .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
-        let peer = std::net::SocketAddr::new(host, to.port.unwrap_or(to.transport.default_port()));
+        let peer = SocketAddr::new(host, to.port.unwrap_or(to.transport.default_port()));
         let Some(local) = self.net.local_for(to.transport, peer, None) else {
             return refused(self, 503, "no listener of that transport");
         };
@@ -164,7 +166,7 @@ impl UserAgent {
     }
 
     /// An answer to a request of ours.
-    pub(super) fn answered(&mut self, id: u64, response: &Response) {
+    pub(super) fn answered(&mut self, id: u64, response: &Response, peer: SocketAddr) {
         let Some(sent) = self.clients.get_mut(&id) else {
             return;
         };
@@ -175,6 +177,10 @@ impl UserAgent {
         let (key, purpose) = (sent.key, sent.purpose.clone());
         if matches!(code, 401 | 407) && self.authenticate_again(id, response) {
             return;
+        }
+        if let Some(leg) = self.legs.get_mut(&key) {
+            // Over a connection the way that worked is kept, whatever Contact says.
+            leg.dialog.peer_address = peer;
         }
         match purpose {
             Purpose::Invite => self.invite_answered(key, id, code, response),
@@ -545,7 +551,7 @@ impl UserAgent {
         let headers = &response.headers;
         let cseq = message::cseq(headers).map_or(1, |(number, _)| number);
         let (from, to) = (message::from(headers), message::to(headers));
-        let address = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut dialog = DialogState {
             key,
             role: Role::Caller,

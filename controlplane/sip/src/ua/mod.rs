@@ -276,7 +276,7 @@ impl UserAgent {
             Input::Acked(id, ack) => self.acked(id, &ack),
             Input::Cancelled(id) => self.cancelled(id),
             Input::ServerGone(id) => self.server_gone(id),
-            Input::Answer(id, response) => self.answered(id, &response),
+            Input::Answer(id, response, peer) => self.answered(id, &response, peer),
             Input::Unreachable(id) => self.unreachable(id),
             Input::ClientGone(id) => self.client_gone(id),
             Input::Stray2xx(response) => self.stray_2xx(&response),
