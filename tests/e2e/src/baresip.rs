@@ -47,6 +47,12 @@ impl Baresip {
         let tone = folder.join("says.wav");
         write_tone(&tone, hz, TONE_SECONDS);
         let port = free_ports();
+        // A phone speaks the family of whom it calls.
+        let (host, literal) = if uri.contains('[') {
+            ("::1", "[::1]")
+        } else {
+            ("127.0.0.1", "127.0.0.1")
+        };
         let modules = [
             "/usr/lib/baresip/modules",
             "/usr/lib/x86_64-linux-gnu/baresip/modules",
@@ -56,8 +62,8 @@ impl Baresip {
         .expect("baresip's modules: apt-get install baresip-core");
         let config = format!(
             "poll_method epoll\n\
-             sip_listen 127.0.0.1:{port}\n\
-             net_interface 127.0.0.1\n\
+             sip_listen {literal}:{port}\n\
+             net_interface {host}\n\
              call_local_timeout 120\n\
              call_max_calls 1\n\
              audio_player aubridge,nil\n\
@@ -94,7 +100,7 @@ impl Baresip {
         fs::write(folder.join("config"), config).expect("a file");
         fs::write(folder.join("contacts"), "").expect("a file");
         let account = format!(
-            "\"{name}\" <sip:{name}@127.0.0.1:{port}>;regint=0;mediaenc=srtp-mand;audio_codecs={codec}\n"
+            "\"{name}\" <sip:{name}@{literal}:{port}>;regint=0;mediaenc=srtp-mand;audio_codecs={codec}\n"
         );
         fs::write(folder.join("accounts"), account).expect("a file");
         let log = fs::File::create(folder.join("log")).expect("a file");
