@@ -17,7 +17,7 @@ use plenum_pool::Lease;
 use plenum_rtp::learning::{Decision, RtcpEvidence, RtpEvidence};
 use plenum_rtp::packet::{Kind, RtpPacket, classify};
 use plenum_rtp::reception::{Reception, Sequence};
-use plenum_srtp::Reject;
+use plenum_srtp::{Receiver, Reject};
 use plenum_uring::Driver;
 
 use super::{Leg, Stream};
@@ -67,22 +67,14 @@ impl Leg {
     ) {
         let stats = &record.stats;
         let datagram_len = inbound.lease.len();
-        if let Some(keys) = &mut self.keys {
-            match keys
-                .receiver
-                .unprotect_rtp(driver.bytes_mut(&mut inbound.lease))
-            {
-                Ok(len) => {
-                    if let Some((index, state)) = keys.receiver.changed() {
-                        state.store(&record.receive[index], self.config.key_epoch);
-                    }
-                    inbound.lease.truncate(len);
-                }
-                Err(reject) => {
-                    self.count_reject(reject, record, events);
-                    return driver.release(inbound.lease);
-                }
-            }
+        if !self.decrypt(
+            Receiver::unprotect_rtp,
+            &mut inbound,
+            record,
+            driver,
+            events,
+        ) {
+            return driver.release(inbound.lease);
         }
         let Ok(packet) = RtpPacket::parse(driver.bytes(&inbound.lease)) else {
             add(&stats.rx_discarded, 1);
@@ -184,22 +176,14 @@ impl Leg {
         driver: &mut Driver,
         events: &mut Events,
     ) {
-        if let Some(keys) = &mut self.keys {
-            match keys
-                .receiver
-                .unprotect_rtcp(driver.bytes_mut(&mut inbound.lease))
-            {
-                Ok(len) => {
-                    if let Some((index, state)) = keys.receiver.changed() {
-                        state.store(&record.receive[index], self.config.key_epoch);
-                    }
-                    inbound.lease.truncate(len);
-                }
-                Err(reject) => {
-                    self.count_reject(reject, record, events);
-                    return driver.release(inbound.lease);
-                }
-            }
+        if !self.decrypt(
+            Receiver::unprotect_rtcp,
+            &mut inbound,
+            record,
+            driver,
+            events,
+        ) {
+            return driver.release(inbound.lease);
         }
         let compound = driver.bytes(&inbound.lease);
         if let Some(ssrc) = crate::report::sender_ssrc(compound) {
@@ -228,6 +212,35 @@ impl Leg {
             add(&record.stats.rx_discarded, 1);
         }
         driver.release(inbound.lease);
+    }
+
+    /// Opens an SRTP or SRTCP packet in place, its replay window stored before the
+    /// packet is used; `false` when it was refused, which is then counted. Without
+    /// keys every packet is open.
+    fn decrypt(
+        &mut self,
+        open: fn(&mut Receiver, &mut [u8]) -> Result<usize, Reject>,
+        inbound: &mut Inbound,
+        record: &LegRecord,
+        driver: &mut Driver,
+        events: &mut Events,
+    ) -> bool {
+        let Some(keys) = &mut self.keys else {
+            return true;
+        };
+        match open(&mut keys.receiver, driver.bytes_mut(&mut inbound.lease)) {
+            Ok(len) => {
+                if let Some((index, state)) = keys.receiver.changed() {
+                    state.store(&record.receive[index], self.config.key_epoch);
+                }
+                inbound.lease.truncate(len);
+                true
+            }
+            Err(reject) => {
+                self.count_reject(reject, record, events);
+                false
+            }
+        }
     }
 
     fn count_reject(&mut self, reject: Reject, record: &LegRecord, events: &mut Events) {
