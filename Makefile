@@ -29,6 +29,8 @@ e2e: install-test
 
 install-build:
 	@scripts/install-missing.sh build
+	@scripts/own-target.sh
 
 install-test:
 	@scripts/install-missing.sh build test
+	@scripts/own-target.sh
