@@ -1,0 +1,260 @@
+//! What commands do.
+//!
+//! Each is desired state: carried out twice it is carried out once, and one
+//! about a slot's earlier tenant is refused. Records are written so that a
+//! crash half-way leaves either what was or what was asked for.
+
+use std::sync::atomic::Ordering;
+
+use plenum_abi::{
+    Command, CommandKind, ConferenceConfig, EventKind, LegFlags, RejectReason, SendDtmf,
+    SetConference, SetLeg, SlotRef, SlotState,
+};
+use plenum_mixer::{Conference, LegKey};
+
+use super::{Room, Worker, policy};
+use crate::leg::{Leg, rtcp_key, rtp_key};
+
+impl Worker {
+    pub(super) fn apply(&mut self, command: &Command) -> Result<(), (SlotRef, RejectReason)> {
+        let unknown = (SlotRef::default(), RejectReason::UnknownCommand);
+        match CommandKind::from_u32(command.kind).ok_or(unknown)? {
+            CommandKind::SetLeg => {
+                let set: SetLeg = command.payload();
+                let about = SlotRef {
+                    slot: set.slot,
+                    generation: set.config.generation,
+                };
+                self.set_leg(&set).map_err(|reason| (about, reason))
+            }
+            CommandKind::RemoveLeg => {
+                let about: SlotRef = command.payload();
+                self.remove_leg(about).map_err(|reason| (about, reason))
+            }
+            CommandKind::SetConference => {
+                let set: SetConference = command.payload();
+                let about = SlotRef {
+                    slot: set.slot,
+                    generation: set.config.generation,
+                };
+                self.set_conference(&set).map_err(|reason| (about, reason))
+            }
+            CommandKind::RemoveConference => {
+                let about: SlotRef = command.payload();
+                self.remove_conference(about)
+                    .map_err(|reason| (about, reason))
+            }
+            CommandKind::SendDtmf => {
+                let send: SendDtmf = command.payload();
+                self.send_dtmf(&send).map_err(|reason| (send.leg, reason))
+            }
+            CommandKind::Barrier => {
+                self.events.worker(EventKind::Barrier, command.token, 0);
+                Ok(())
+            }
+            _ => Err(unknown),
+        }
+    }
+
+    fn set_leg(&mut self, wanted: &SetLeg) -> Result<(), RejectReason> {
+        let SetLeg { slot, config, .. } = *wanted;
+        let now = plenum_uring::now();
+        let view = self.view.clone();
+        let record = view.leg(slot).ok_or(RejectReason::NoSuchSlot)?;
+        let place = self
+            .legs
+            .get_mut(slot as usize)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        let room = self
+            .rooms
+            .get_mut(config.conference as usize)
+            .and_then(Option::as_mut)
+            .ok_or(RejectReason::NoSuchConference)?;
+        if let Some(leg) = place {
+            if config.generation < leg.config.generation {
+                return Err(RejectReason::WrongGeneration);
+            }
+            if config.generation == leg.config.generation {
+                if config.revision <= leg.config.revision {
+                    return Ok(());
+                }
+                let moved_from = leg.config.conference;
+                leg.update(now, config, record, &self.driver, &mut self.rng)?;
+                let mix_leg = leg.mix_leg().ok_or(RejectReason::Unsupported)?;
+                room.mixer
+                    .set_leg(LegKey(slot), mix_leg)
+                    .map_err(|_| RejectReason::Resource)?;
+                if moved_from != config.conference {
+                    self.leave_room(moved_from, slot);
+                }
+                return Ok(());
+            }
+        }
+        if place.is_some() {
+            let generation = self.legs[slot as usize]
+                .as_ref()
+                .map_or(0, |leg| leg.config.generation);
+            self.remove_leg(SlotRef { slot, generation })?;
+        }
+        let leg = Leg::create(now, slot, config, record, &self.driver, &mut self.rng)?;
+        self.seat(leg, false)
+    }
+
+    /// Gives a leg its place in the conference and opens its sockets.
+    pub(super) fn seat(&mut self, leg: Leg, restored: bool) -> Result<(), RejectReason> {
+        let slot = leg.slot;
+        let mix_leg = leg.mix_leg().ok_or(RejectReason::Unsupported)?;
+        let room = self
+            .rooms
+            .get_mut(leg.config.conference as usize)
+            .and_then(Option::as_mut)
+            .ok_or(RejectReason::NoSuchConference)?;
+        let joined = if restored {
+            room.mixer.restore_leg(LegKey(slot), mix_leg)
+        } else {
+            room.mixer.set_leg(LegKey(slot), mix_leg)
+        };
+        joined.map_err(|_| RejectReason::Resource)?;
+        let mux = leg.config.flags().contains(LegFlags::RTCP_MUX);
+        self.legs[slot as usize] = Some(Box::new(leg));
+        self.live_legs += 1;
+        let armed = self.driver.arm(rtp_key(slot)).and_then(|()| {
+            if mux {
+                Ok(())
+            } else {
+                self.driver.arm(rtcp_key(slot))
+            }
+        });
+        armed.map_err(|_| RejectReason::Resource)
+    }
+
+    fn remove_leg(&mut self, about: SlotRef) -> Result<(), RejectReason> {
+        let view = self.view.clone();
+        let record = view.leg(about.slot).ok_or(RejectReason::NoSuchSlot)?;
+        let place = self
+            .legs
+            .get_mut(about.slot as usize)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        match place {
+            // Gone already: that is what was asked for.
+            None => return Ok(()),
+            Some(leg) if leg.config.generation != about.generation => {
+                return Err(RejectReason::WrongGeneration);
+            }
+            Some(_) => {}
+        }
+        if let Some(leg) = place.take() {
+            self.driver.disarm(rtp_key(about.slot));
+            self.driver.disarm(rtcp_key(about.slot));
+            self.leave_room(leg.config.conference, about.slot);
+            leg.remove(record);
+            self.live_legs -= 1;
+        }
+        Ok(())
+    }
+
+    fn leave_room(&mut self, conference: u32, slot: u32) {
+        if let Some(Some(room)) = self.rooms.get_mut(conference as usize) {
+            room.mixer.remove_leg(LegKey(slot));
+        }
+    }
+
+    fn set_conference(&mut self, wanted: &SetConference) -> Result<(), RejectReason> {
+        let SetConference { slot, config, .. } = *wanted;
+        let view = self.view.clone();
+        let record = view.conference(slot).ok_or(RejectReason::NoSuchSlot)?;
+        let place = self
+            .rooms
+            .get_mut(slot as usize)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        if let Some(room) = place {
+            if config.generation < room.config.generation {
+                return Err(RejectReason::WrongGeneration);
+            }
+            if config.generation == room.config.generation {
+                if config.revision > room.config.revision {
+                    record.config.store(&config);
+                    room.mixer.set_policy(policy(&config));
+                    room.config = config;
+                }
+                return Ok(());
+            }
+            let generation = room.config.generation;
+            self.remove_conference(SlotRef { slot, generation })?;
+        }
+        record
+            .state
+            .store(SlotState::Free as u32, Ordering::Release);
+        record.config.store(&config);
+        record
+            .generation
+            .store(config.generation, Ordering::Release);
+        record.active_speaker.store(0, Ordering::Relaxed);
+        self.open_room(slot, config);
+        record
+            .state
+            .store(SlotState::Live as u32, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn open_room(&mut self, slot: u32, config: ConferenceConfig) {
+        self.rooms[slot as usize] = Some(Box::new(Room {
+            mixer: Conference::new(policy(&config), self.legs.len()),
+            config,
+            active_speaker: None,
+            encodes: 0,
+            shared_sends: 0,
+            ticks: 0,
+        }));
+        self.wheel.insert(slot, plenum_uring::now());
+    }
+
+    fn remove_conference(&mut self, about: SlotRef) -> Result<(), RejectReason> {
+        let view = self.view.clone();
+        let record = view
+            .conference(about.slot)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        match self.rooms.get(about.slot as usize) {
+            Some(Some(room)) if room.config.generation == about.generation => {}
+            Some(None) => return Ok(()),
+            Some(Some(_)) => return Err(RejectReason::WrongGeneration),
+            None => return Err(RejectReason::NoSuchSlot),
+        }
+        for slot in 0..self.legs.len() {
+            let Some(leg) = &self.legs[slot] else {
+                continue;
+            };
+            if leg.config.conference == about.slot {
+                let generation = leg.config.generation;
+                self.remove_leg(SlotRef {
+                    slot: slot as u32,
+                    generation,
+                })?;
+            }
+        }
+        record
+            .state
+            .store(SlotState::Free as u32, Ordering::Release);
+        record.config.clear();
+        self.rooms[about.slot as usize] = None;
+        self.wheel.remove(about.slot);
+        Ok(())
+    }
+
+    fn send_dtmf(&mut self, send: &SendDtmf) -> Result<(), RejectReason> {
+        let leg = self
+            .legs
+            .get_mut(send.leg.slot as usize)
+            .and_then(Option::as_mut)
+            .ok_or(RejectReason::NoSuchSlot)?;
+        if leg.config.generation != send.leg.generation {
+            return Err(RejectReason::WrongGeneration);
+        }
+        let queued = leg.send_digit(send.event, send.duration_ms);
+        if queued {
+            Ok(())
+        } else {
+            Err(RejectReason::Unsupported)
+        }
+    }
+}
