@@ -7,7 +7,7 @@ mod restore;
 mod session;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use plenum_abi::{AudioCodec, CommandKind, LegConfig, Nanos};
@@ -90,6 +90,8 @@ pub struct App {
     calls_by_id: HashMap<CallId, u64>,
     calls_by_space: HashMap<SpaceId, u64>,
     legs_by_place: HashMap<Place, CallLegId>,
+    /// Numbers of the legs that have digits or new keys to send: few of many.
+    busy: BTreeSet<u64>,
     guard: Guard,
     next_number: u64,
     swept_at: Nanos,
@@ -110,6 +112,7 @@ impl App {
             calls_by_id: HashMap::new(),
             calls_by_space: HashMap::new(),
             legs_by_place: HashMap::new(),
+            busy: BTreeSet::new(),
             guard: Guard::default(),
             next_number: 1,
             swept_at: Nanos::ZERO,
@@ -226,6 +229,7 @@ impl App {
             return;
         };
         self.order.remove(&leg.number);
+        self.busy.remove(&leg.number);
         self.legs_by_place.remove(&leg.place);
         if leg.phase == Phase::Connected {
             self.legs_completed += 1;

@@ -200,6 +200,11 @@ impl Leg {
         self.config.as_ref().is_some_and(agreed)
     }
 
+    /// When digits or new keys are to be sent, if any are.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = Nanos> {
+        self.sequence.deadline().into_iter().chain(self.rekey_at)
+    }
+
     pub(crate) fn heard_digit(&mut self, digit: char) {
         if self.digits.len() == DIGITS_KEPT {
             self.digits.pop_front();

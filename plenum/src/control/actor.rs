@@ -532,12 +532,13 @@ impl Actor {
     fn resolve(&self, leg: CallLegId, user: String) {
         let (store, handle) = (self.store.clone(), self.handle.clone());
         tokio::spawn(async move {
-            let space = store.resolve_space(&user).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "a space cannot be looked up");
-                None
-            });
-            let resolved = move |actor: &mut Self| {
-                actor.decide(|app, world| app.resolved(leg, space, world));
+            let found = store.resolve_space(&user).await;
+            let resolved = move |actor: &mut Self| match found {
+                Ok(space) => actor.decide(|app, world| app.resolved(leg, space, world)),
+                Err(error) => {
+                    tracing::error!(%leg, %error, "a space cannot be looked for");
+                    actor.decide(|app, world| app.not_resolved(leg, world));
+                }
             };
             let _ = handle.ask(resolved).await;
         });

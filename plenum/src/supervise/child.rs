@@ -6,9 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
+use plenum_abi::Nanos;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::channel::{Channel, FDS_MAX, Message};
+use crate::clock;
 
 use super::Estate;
 
@@ -36,6 +38,8 @@ impl Role {
 pub(super) struct Child {
     pub(super) channel: Channel,
     pub(super) born: Instant,
+    /// The same on the clock of heartbeats.
+    pub(super) born_at: Nanos,
     process: std::process::Child,
     pidfd: OwnedFd,
 }
@@ -47,6 +51,7 @@ impl Child {
     /// supervisor: the kernel ends a child when the thread that made it ends.
     pub(super) fn start(role: Role, estate: &Estate) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
+        let born_at = clock::monotonic();
         let process = Command::new("/proc/self/exe")
             .arg0("plenum")
             .arg(role.name())
@@ -58,6 +63,7 @@ impl Child {
         let child = Self {
             channel: ours,
             born: Instant::now(),
+            born_at,
             pidfd: rustix::process::pidfd_open(pid, PidfdFlags::empty())?,
             process,
         };

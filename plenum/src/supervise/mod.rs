@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use plenum_abi::Nanos;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::channel::Message;
 use crate::config::{Config, LogFormat};
@@ -41,6 +41,8 @@ pub(crate) use sockets::{bind_address, bind_pairs};
 
 /// How often heartbeats are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How often they are while somebody waits for the server to be ready.
+const WATCH_AT_START: Duration = Duration::from_millis(5);
 /// A worker that is later than this for its own deadline is stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 /// A dataplane whose workers have not begun after this long is stuck.
@@ -97,7 +99,7 @@ impl Post {
 pub(crate) fn serve(config: &Config, plan: &Plan) -> Result<(), ServeError> {
     let kernel = |doing| move |source| ServeError::Kernel { doing, source };
     let (signals, signals_in) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         let end = signals_in.try_clone().map_err(kernel("copy a socket"))?;
         signal_hook::low_level::pipe::register(signal, end).map_err(kernel("catch a signal"))?;
     }
@@ -106,6 +108,8 @@ pub(crate) fn serve(config: &Config, plan: &Plan) -> Result<(), ServeError> {
         estate,
         posts: [Post::new(Role::Dataplane), Post::new(Role::Control)],
         signals,
+        unsaid: None,
+        watched_at: Instant::now(),
         greet: matches!(config.settings.log.format, LogFormat::Text)
             .then(|| config.settings.general.data_dir.clone()),
     };
@@ -118,6 +122,10 @@ struct Supervisor {
     estate: Estate,
     posts: [Post; 2],
     signals: UnixStream,
+    /// The ready line, until the dataplane is ready too.
+    unsaid: Option<serde_json::Value>,
+    /// When the watch last came by.
+    watched_at: Instant,
     /// The data folder, where the log is for people, who are then told of it.
     greet: Option<PathBuf>,
 }
@@ -144,14 +152,18 @@ impl Supervisor {
                     post.child = Some(child);
                 }
             }
-            for wake in self.wait(WATCH_EVERY)? {
+            let patience = match self.unsaid {
+                Some(_) => WATCH_AT_START,
+                None => WATCH_EVERY,
+            };
+            for wake in self.wait(patience)? {
                 match wake {
                     Wake::Signal => return Ok(()),
                     Wake::Spoke(post) => self.listen(post)?,
                     Wake::Died(post) => self.bury(post)?,
                 }
             }
-            self.kill_if_stuck();
+            self.watch_workers();
         }
     }
 
@@ -205,11 +217,7 @@ impl Supervisor {
                 let (role, pid) = (post.role.name(), child.id());
                 tracing::info!(role, pid, "ready");
                 if post.role == Role::Control && !post.was_ready {
-                    print_ready(&line);
-                    if let Some(data_dir) = &self.greet {
-                        let words = greeting::text(&line, data_dir);
-                        let _ = io::stderr().write_all(words.as_bytes());
-                    }
+                    self.unsaid = Some(line);
                 }
                 post.was_ready = true;
                 Ok(())
@@ -262,20 +270,29 @@ impl Supervisor {
     }
 
     /// Kills a dataplane of which a worker does not turn any more.
-    fn kill_if_stuck(&self) {
-        let [dataplane, _] = &self.posts;
+    fn watch_workers(&mut self) {
+        let [dataplane, _] = &mut self.posts;
         let Some(child) = &dataplane.child else {
             return;
         };
+        // Who was held up (a machine that slept) cannot blame others for the same.
+        let late = self.watched_at.elapsed() > WATCH_EVERY + STUCK_AFTER / 2;
+        self.watched_at = Instant::now();
+        if late {
+            return;
+        }
+        let mut all_turn = true;
         for index in 0..self.estate.arena.layout().workers {
             let worker = self.estate.arena.worker(index);
             let stats = worker.stats();
-            let began = stats.process_id.load(Ordering::Acquire) == u64::from(child.id());
-            let stuck = if began {
-                let deadline = Nanos(stats.deadline.load(Ordering::Acquire));
-                deadline != Nanos::ZERO && clock::monotonic().since(deadline) > STUCK_AFTER
-            } else {
-                child.born.elapsed() > START_WITHIN
+            let heartbeat = Nanos(stats.heartbeat.load(Ordering::Acquire));
+            // Before its first turn the page is still that of the worker before it.
+            let turns = stats.process_id.load(Ordering::Acquire) == u64::from(child.id())
+                && heartbeat >= child.born_at;
+            let deadline = Nanos(stats.deadline.load(Ordering::Acquire));
+            let stuck = match turns {
+                true => clock::monotonic().since(deadline.max(heartbeat)) > STUCK_AFTER,
+                false => child.born.elapsed() > START_WITHIN,
             };
             if stuck {
                 tracing::error!(
@@ -286,6 +303,22 @@ impl Supervisor {
                 child.kill();
                 return;
             }
+            all_turn &= turns;
+        }
+        if all_turn {
+            dataplane.was_ready = true;
+            if let Some(line) = self.unsaid.take() {
+                self.say_ready(&line);
+            }
+        }
+    }
+
+    /// Calls can be taken: both planes are there.
+    fn say_ready(&self, line: &serde_json::Value) {
+        print_ready(line);
+        if let Some(data_dir) = &self.greet {
+            let words = greeting::text(line, data_dir);
+            let _ = io::stderr().write_all(words.as_bytes());
         }
     }
 

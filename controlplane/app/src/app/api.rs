@@ -112,7 +112,10 @@ impl App {
         let leg = self.legs.get_mut(&id).ok_or(Error::NoSuchCallLeg)?;
         if let Some(digits) = &change.dtmf_sequence {
             match leg.phase {
-                Phase::Connected => leg.sequence.extend(digits, world.now.monotonic),
+                Phase::Connected => {
+                    leg.sequence.extend(digits, world.now.monotonic);
+                    self.busy.insert(leg.number);
+                }
                 _ => leg.digits_when_connected.clone_from(digits),
             }
         }

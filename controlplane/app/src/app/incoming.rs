@@ -113,6 +113,14 @@ impl App {
         }
     }
 
+    /// The space of [`Output::Resolve`] could not be looked for.
+    pub fn not_resolved(&mut self, leg: CallLegId, world: &mut World<'_>) {
+        if self.waiting.remove(&leg).is_some() {
+            let retry_after = Some(self.config.retry_after_s);
+            reject(world, leg, 500, "the database does not answer", retry_after);
+        }
+    }
+
     fn check_passcode(
         &mut self,
         space: &Space,

@@ -129,6 +129,7 @@ impl App {
         leg.listening_since = world.now.monotonic;
         let digits = std::mem::take(&mut leg.digits_when_connected);
         leg.sequence.extend(&digits, world.now.monotonic);
+        self.busy.insert(leg.number);
         tracing::info!(leg = %id, call = %leg.call, "call leg is connected");
         self.save(id, world);
     }
@@ -202,6 +203,7 @@ impl App {
             tracing::warn!(leg = %id, code, "the far end refused a change of session");
             if code == 491 {
                 leg.rekey_at = Some(world.now.monotonic + super::watch::GLARE_PAUSE);
+                self.busy.insert(leg.number);
             }
         }
     }

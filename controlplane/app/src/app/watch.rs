@@ -8,7 +8,7 @@ use plenum_model::CallLegId;
 use super::App;
 use crate::Place;
 use crate::digits::{self, DIGIT_MS};
-use crate::leg::Phase;
+use crate::leg::{Leg, Phase};
 use crate::world::{DtmfDigit, Output, World};
 
 /// How often legs are looked at.
@@ -27,18 +27,20 @@ impl App {
             return None;
         }
         let sweep = self.swept_at + SWEEP;
-        let digits = self.legs.values().filter_map(|leg| leg.sequence.deadline());
-        let rekeys = self.legs.values().filter_map(|leg| leg.rekey_at);
-        digits.chain(rekeys).chain([sweep]).min()
+        let busy = self.busy_legs().flat_map(Leg::deadlines);
+        busy.chain([sweep]).min()
+    }
+
+    fn busy_legs(&self) -> impl Iterator<Item = &Leg> {
+        let ids = self.busy.iter().filter_map(|number| self.order.get(number));
+        ids.filter_map(|id| self.legs.get(id))
     }
 
     /// Time has passed.
     pub fn tick(&mut self, world: &mut World<'_>) {
         let now = world.now.monotonic;
-        self.send_digits(world);
-        let rekeys = self.legs_where(|leg| leg.rekey_at.is_some_and(|at| at <= now));
-        for id in rekeys {
-            self.rekey(id, world);
+        if !self.busy.is_empty() {
+            self.serve_busy(world);
         }
         if now < self.swept_at + SWEEP {
             return;
@@ -47,7 +49,30 @@ impl App {
         self.sweep(world);
     }
 
-    fn legs_where(&self, wanted: impl Fn(&crate::leg::Leg) -> bool) -> Vec<CallLegId> {
+    /// Digits and new keys whose time has come.
+    fn serve_busy(&mut self, world: &mut World<'_>) {
+        let now = world.now.monotonic;
+        let due = |leg: &&Leg| leg.deadlines().any(|at| at <= now);
+        let due: Vec<CallLegId> = self.busy_legs().filter(due).map(|leg| leg.id).collect();
+        for id in due {
+            self.send_digits(id, world);
+            let rekey = |leg: &Leg| leg.rekey_at.is_some_and(|at| at <= now);
+            if self.legs.get(&id).is_some_and(rekey) {
+                self.rekey(id, world);
+            }
+        }
+        let idle = |leg: &&Leg| leg.deadlines().next().is_none();
+        let idle: Vec<u64> = self
+            .busy_legs()
+            .filter(idle)
+            .map(|leg| leg.number)
+            .collect();
+        for number in idle {
+            self.busy.remove(&number);
+        }
+    }
+
+    fn legs_where(&self, wanted: impl Fn(&Leg) -> bool) -> Vec<CallLegId> {
         let legs = self.order.values().filter_map(|id| self.legs.get(id));
         legs.filter(|leg| wanted(leg)).map(|leg| leg.id).collect()
     }
@@ -87,29 +112,26 @@ impl App {
         }
     }
 
-    fn send_digits(&mut self, world: &mut World<'_>) {
-        let now = world.now.monotonic;
-        for id in self.legs_where(|leg| leg.sequence.deadline().is_some_and(|at| at <= now)) {
-            let Some(leg) = self.legs.get_mut(&id) else {
-                continue;
-            };
-            while let Some(digit) = leg.sequence.poll(now) {
-                let event = digits::event_code(digit).filter(|_| leg.has_telephone_event());
-                world.out.push(match event {
-                    Some(event) => Output::SendDtmf {
-                        place: leg.place,
-                        digit: DtmfDigit {
-                            event,
-                            duration_ms: DIGIT_MS,
-                        },
-                    },
-                    None => Output::DtmfInfo {
-                        leg: id,
-                        digit,
+    fn send_digits(&mut self, id: CallLegId, world: &mut World<'_>) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        while let Some(digit) = leg.sequence.poll(world.now.monotonic) {
+            let event = digits::event_code(digit).filter(|_| leg.has_telephone_event());
+            world.out.push(match event {
+                Some(event) => Output::SendDtmf {
+                    place: leg.place,
+                    digit: DtmfDigit {
+                        event,
                         duration_ms: DIGIT_MS,
                     },
-                });
-            }
+                },
+                None => Output::DtmfInfo {
+                    leg: id,
+                    digit,
+                    duration_ms: DIGIT_MS,
+                },
+            });
         }
     }
 

@@ -225,6 +225,17 @@ fn no_slot_is_503_and_leaves_no_empty_call() {
 }
 
 #[test]
+fn a_database_that_does_not_answer_is_not_a_404() {
+    let mut sim = Sim::new(config());
+    let leg = sim.leg();
+    let call = incoming("board", None);
+    sim.decide(|app, world| app.incoming(leg, call, world));
+    sim.decide(|app, world| app.not_resolved(leg, world));
+    assert_eq!(refusal_of(&sim.out).unwrap().0, 500);
+    sim.assert_empty();
+}
+
+#[test]
 fn who_gives_up_before_the_space_is_found_leaves_nothing() {
     let mut sim = Sim::new(config());
     let leg = sim.leg();
