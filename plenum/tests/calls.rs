@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use common::{Folder, Server, plenum};
@@ -12,19 +12,28 @@ use rustix::process::Signal;
 /// A telephone that speaks just enough SIP.
 struct Phone {
     socket: UdpSocket,
+    /// Where it wants to hear.
+    media: UdpSocket,
     server: SocketAddr,
     call: String,
 }
 
 impl Phone {
     fn new(server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        let any: IpAddr = match server {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let [socket, media] = [0; 2].map(|_| {
+            let socket = UdpSocket::bind((any, 0)).unwrap();
+            let patience = Some(Duration::from_secs(5));
+            socket.set_read_timeout(patience).unwrap();
+            socket
+        });
         let call = format!("call-{}", socket.local_addr().unwrap().port());
         Self {
             socket,
+            media,
             server,
             call,
         }
@@ -67,10 +76,12 @@ impl Phone {
 
     /// Calls, and acknowledges whatever final answer comes; its status.
     fn call(&self, user: &str) -> (u16, String) {
-        let media = self.socket.local_addr().unwrap().port() ^ 1;
+        let media = self.media.local_addr().unwrap();
+        let (ip, port) = (media.ip(), media.port());
+        let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
         let offer = format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-             m=audio {media} RTP/AVP 0\r\n"
+            "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
+             m=audio {port} RTP/AVP 0\r\n"
         );
         self.send("INVITE", user, "", &offer);
         let answer = loop {
@@ -122,6 +133,34 @@ fn a_space_takes_calls_and_nothing_else_does() {
     assert_eq!(Phone::new(udp).call(call_id).0, 200);
     assert_eq!(Phone::new(udp).call("DEMO").0, 200);
     assert_eq!(Phone::new(udp).call("nobody").0, 404);
+}
+
+#[test]
+fn both_families_are_heard_and_spoken() {
+    let folder = Folder::new();
+    let port = UdpSocket::bind("[::]:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut command = plenum(&folder.0.join("data"));
+    command
+        .env("PLENUM_LISTEN", "127.0.0.1,::1")
+        .env("PLENUM_SIP_UDP_PORT", port.to_string());
+    let _server = Server::start(&mut command, &folder);
+    for ip in ["127.0.0.1", "::1"] {
+        let phone = Phone::new(SocketAddr::new(ip.parse().unwrap(), port));
+        let (status, answer) = phone.call("demo");
+        assert_eq!(status, 200);
+        assert!(answer.contains(&format!(" {ip}\r\n")), "{answer}");
+        let mut packet = [0; 1_500];
+        for _ in 0..5 {
+            let (length, from) = phone.media.recv_from(&mut packet).unwrap();
+            assert_eq!(from.ip().to_string(), ip);
+            // Version 2, PCMU, 20 ms.
+            assert_eq!((packet[0] >> 6, packet[1] & 0x7f, length), (2, 0, 172));
+        }
+    }
 }
 
 #[test]

@@ -101,6 +101,10 @@ settings! {
         session_min_s: Whole<90, 86_400> = Whole::new(90);
         /// Seconds after which a caller that was turned away for want of room may try again.
         retry_after_s: Whole<1, 3_600> = Whole::new(10);
+        /// File of callers, one user:password a line, who alone may call in (digest, RFC 8760); empty lets everybody.
+        digest_file: OptionalPath = OptionalPath::default();
+        /// Realm that callers are shown when they have to prove themselves.
+        digest_realm: String = "plenum".to_owned();
     }
     https: Https "https." {
         /// REST interface and web pages.

@@ -8,6 +8,7 @@
 
 mod actor;
 mod bridge;
+mod digest;
 mod first_run;
 mod places;
 mod ports;
@@ -37,6 +38,7 @@ use crate::inherit::{self, InheritError, Inherited};
 use crate::{addresses, clock, logging};
 use actor::{Actor, Parts};
 use bridge::{RestBridge, StoreAuthenticator};
+use digest::DigestError;
 use first_run::FirstCredentials;
 pub(crate) use first_run::FirstRunError;
 use ports::Ports;
@@ -54,6 +56,9 @@ pub(crate) enum ControlError {
     /// No runtime to be had.
     #[error("cannot start threads: {0}")]
     Runtime(std::io::Error),
+    /// The file of callers cannot be used.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
     /// The data folder cannot be used.
     #[error("data_dir: {path}: {source}")]
     DataDir {
@@ -180,6 +185,7 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
         // Some more than legs: those that are turned away take a moment.
         max_dialogs: inherited.inheritance.legs_max as usize * 2 + 100,
         retry_after_s: small(settings.sip.retry_after_s.get()),
+        digest: digest::read(settings.sip.digest_file.get(), &settings.sip.digest_realm)?,
         ..SipConfig::default()
     };
     let (sip, events) = SipStack::start(sip_config, dialogs).await?;
