@@ -16,14 +16,10 @@ pub(crate) const SUITES: [SrtpSuite; 6] = [
     SrtpSuite::AesCm128HmacSha1_32,
 ];
 
-/// Whether two configurations have the same keys in both directions.
-fn same_keys(a: &LegConfig, b: &LegConfig) -> bool {
-    a.srtp_suite == b.srtp_suite && a.tx_keys == b.tx_keys && a.rx_keys == b.rx_keys
-}
-
-/// New keys of the far end would start our own keystream again: the media plane
-/// starts both directions anew when keys change.
-pub(crate) fn would_reuse_keystream(before: &LegConfig, audio: &Audio) -> bool {
+/// The far end has new keys and we would keep ours. Many phones then begin both
+/// directions anew and would take our going on for a replay, or the other way
+/// round; with a new key of ours there is no doubt where its indexes begin.
+pub(crate) fn would_keep_our_key(before: &LegConfig, audio: &Audio) -> bool {
     audio.srtp.as_ref().is_some_and(|srtp| {
         before.srtp_suite == srtp.suite as u8
             && before.tx_keys == srtp.tx_keys
@@ -72,8 +68,12 @@ pub(crate) fn negotiated(config: &mut LegConfig, audio: &Audio) {
             config.rx_keys = Default::default();
         }
     }
-    if !same_keys(&before, config) {
-        config.key_epoch = before.key_epoch.wrapping_add(1);
+    let same_suite = before.srtp_suite == config.srtp_suite;
+    if !same_suite || before.tx_keys != config.tx_keys {
+        config.tx_key_epoch = before.tx_key_epoch.wrapping_add(1);
+    }
+    if !same_suite || before.rx_keys != config.rx_keys {
+        config.rx_key_epoch = before.rx_key_epoch.wrapping_add(1);
     }
 }
 

@@ -185,8 +185,12 @@ pub struct LegConfig {
     pub tx_gain_centibels: i16,
     /// Most that Opus may spend, bit/s; 0 for the codec's own choice.
     pub bit_rate_bps_max: u32,
-    /// Grows when keys change: the SRTP context then starts anew.
-    pub key_epoch: u32,
+    /// Grows (wrapping) when `tx_keys` or the suite change: sending then starts anew.
+    pub tx_key_epoch: u16,
+    /// Grows (wrapping) when `rx_keys` or the suite change: receiving then starts
+    /// anew. Apart from sending, because a far end may keep its key when we change
+    /// ours, and its roll-over counter and replay window with it.
+    pub rx_key_epoch: u16,
     /// Keys under which we send.
     pub tx_keys: MasterKeys,
     /// Keys under which we receive.

@@ -145,7 +145,8 @@ pub struct TransmitState {
     pub timestamp: AtomicU64,
     /// When `timestamp` was right, in [`Nanos`].
     pub clock_at: AtomicU64,
-    /// Key epoch of the indexes above; stored last when keys change.
+    /// [`LegConfig::tx_key_epoch`] of the indexes above, plus one; stored last when
+    /// keys change.
     pub key_epoch: AtomicU64,
     /// Zero.
     pub reserved: [AtomicU64; 3],

@@ -110,26 +110,37 @@ fn first_index(rng: &mut impl Rng) -> u64 {
     u64::from(rng.random::<u16>() >> 1)
 }
 
-/// Starts the record's counters for keys that were never used.
-fn begin_keys(record: &LegRecord, key_epoch: u32, rng: &mut impl Rng) {
+/// Starts the record's sending counters for a key that was never used.
+fn begin_sending(record: &LegRecord, config: &LegConfig, rng: &mut impl Rng) {
     let transmit = &record.transmit;
     transmit
         .next_rtp_index
         .store(first_index(rng), Ordering::Release);
     transmit.next_rtcp_index.store(0, Ordering::Release);
-    for stream in &record.receive {
-        stream.ssrc.store(0, Ordering::Release);
-    }
     // Last: until here the counters count as those of no key.
     transmit
         .key_epoch
-        .store(u64::from(key_epoch) + 1, Ordering::Release);
+        .store(sending_epoch(config), Ordering::Release);
+}
+
+/// What [`TransmitState::key_epoch`](plenum_abi::TransmitState) says of counters
+/// that are this configuration's.
+fn sending_epoch(config: &LegConfig) -> u64 {
+    u64::from(config.tx_key_epoch) + 1
+}
+
+/// Forgets the streams received under an earlier key.
+fn begin_receiving(record: &LegRecord) {
+    for stream in &record.receive {
+        stream.ssrc.store(0, Ordering::Release);
+    }
 }
 
 fn make_keys(config: &LegConfig, record: &LegRecord) -> Option<Keys> {
     let suite = config.suite()?;
-    let streams: [Option<StreamState>; RX_STREAMS] =
-        std::array::from_fn(|index| StreamState::load(&record.receive[index], config.key_epoch));
+    let streams: [Option<StreamState>; RX_STREAMS] = std::array::from_fn(|index| {
+        StreamState::load(&record.receive[index], u32::from(config.rx_key_epoch))
+    });
     Some(Keys {
         sender: Sender::new(suite, &config.tx_keys),
         receiver: Receiver::restore(suite, &config.rx_keys, &streams),
@@ -155,7 +166,8 @@ impl Leg {
         record.last_received.store(0, Ordering::Relaxed);
         record.transmit.clock_at.store(0, Ordering::Relaxed);
         record.stats.reset();
-        begin_keys(record, config.key_epoch, rng);
+        begin_sending(record, &config, rng);
+        begin_receiving(record);
         record.config.store(&config);
         record
             .generation
@@ -177,9 +189,10 @@ impl Leg {
         rng: &mut impl Rng,
     ) -> Result<Self, RejectReason> {
         check(&config)?;
-        if record.transmit.key_epoch.load(Ordering::Acquire) != u64::from(config.key_epoch) + 1 {
-            // It died between new keys and their first packet.
-            begin_keys(record, config.key_epoch, rng);
+        if record.transmit.key_epoch.load(Ordering::Acquire) != sending_epoch(&config) {
+            // It died between new keys and their first packet. (Streams received
+            // under an earlier key say so themselves.)
+            begin_sending(record, &config, rng);
         }
         let mut leg = Self::build(now, slot, config, record, driver, rng)?;
         let address = |learned: Option<SocketAddress>| learned.unwrap_or(SocketAddress::UNKNOWN);
@@ -243,13 +256,19 @@ impl Leg {
     ) -> Result<(), RejectReason> {
         check(&config)?;
         let before = std::mem::replace(&mut self.config, config);
-        let rekeyed =
-            config.key_epoch != before.key_epoch || config.srtp_suite != before.srtp_suite;
+        let sends_anew = config.tx_key_epoch != before.tx_key_epoch;
+        let receives_anew = config.rx_key_epoch != before.rx_key_epoch;
+        let rekeyed = sends_anew || receives_anew;
         record.config.store(&config);
-        if rekeyed {
-            begin_keys(record, config.key_epoch, rng);
-            self.keys = make_keys(&config, record);
+        if sends_anew {
+            begin_sending(record, &config, rng);
+        }
+        if receives_anew {
+            begin_receiving(record);
             self.key_exhausted = false;
+        }
+        if rekeyed {
+            self.keys = make_keys(&config, record);
         }
         if config.codecs != before.codecs {
             self.playout = Playout::new(&config).ok_or(RejectReason::Unsupported)?;

@@ -223,6 +223,11 @@ impl Phone {
         self.socket.send_to(&packet, self.leg).unwrap();
     }
 
+    fn listen_to_nothing(&self) {
+        let mut buffer = [0; 2_048];
+        while self.socket.recv_from(&mut buffer).is_ok() {}
+    }
+
     fn listen(&mut self) {
         let mut buffer = [0; 2_048];
         while let Ok((len, from)) = self.socket.recv_from(&mut buffer) {
@@ -348,6 +353,45 @@ fn a_packet_that_was_heard_before_the_crash_is_not_heard_after_it() {
         worker.turn().unwrap();
     }
     assert_eq!(replayed(), 1);
+}
+
+#[test]
+fn new_keys_of_ours_leave_the_far_ends_replay_window_alone() {
+    let mut estate = Estate::new();
+    let mut worker = estate.worker();
+    estate.open_room(0);
+    let mut phones = vec![Phone::new(&estate, 0, true), Phone::new(&estate, 1, true)];
+    phones.iter().for_each(|phone| phone.join(&estate));
+    settle(&mut worker, &estate);
+    talk(&mut worker, &mut phones, Duration::from_millis(100));
+    let packet = phones[0].packet();
+    phones[0].socket.send_to(&packet, phones[0].leg).unwrap();
+    talk(&mut worker, &mut phones, Duration::from_millis(60));
+
+    let new_keys = MasterKeys::new(SUITE, &[0x77; 30]).unwrap();
+    let config = LegConfig {
+        tx_keys: new_keys,
+        tx_key_epoch: 1,
+        ..phones[0].config(2)
+    };
+    let set = SetLeg {
+        slot: 0,
+        reserved: 0,
+        config,
+    };
+    estate.send(CommandKind::SetLeg, &set);
+    settle(&mut worker, &estate);
+    // What was sent before under the old key is no longer of interest.
+    phones[0].listen_to_nothing();
+    phones[0].receiver = Some(Receiver::new(SUITE, &new_keys));
+    phones[0].heard.clear();
+    phones[0].socket.send_to(&packet, phones[0].leg).unwrap();
+    talk(&mut worker, &mut phones, Duration::from_millis(200));
+    let view = estate.view();
+    let stats = &view.leg(0).unwrap().stats;
+    assert_eq!(stats.rx_replayed.load(Ordering::Relaxed), 1);
+    assert_eq!(stats.rx_auth_failed.load(Ordering::Relaxed), 0);
+    assert!(phones[0].heard.len() > 5, "the new key is in use");
 }
 
 #[test]

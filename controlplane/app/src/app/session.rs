@@ -167,8 +167,7 @@ impl App {
             Some(previous) => {
                 let negotiated = plenum_sdp::reanswer(previous, offer, &local, &mut world.rng)?;
                 let reuses = leg.config.as_ref().zip(negotiated.audio.as_ref());
-                if reuses.is_some_and(|(before, audio)| media::would_reuse_keystream(before, audio))
-                {
+                if reuses.is_some_and(|(before, audio)| media::would_keep_our_key(before, audio)) {
                     let previous = without_keys(previous);
                     plenum_sdp::reanswer(&previous, offer, &local, &mut world.rng)?
                 } else {

@@ -280,14 +280,20 @@ impl Sim {
     }
 }
 
-/// The dataplane starts both SRTP directions anew when the key epoch changes.
+/// The dataplane starts an SRTP direction anew when its key epoch changes.
 fn never_a_keystream_twice(before: &LegConfig, after: &LegConfig) {
     let same = before.srtp_suite == after.srtp_suite && before.srtp_suite != 0;
-    if before.key_epoch != after.key_epoch && same {
+    if before.tx_key_epoch != after.tx_key_epoch && same {
         assert_ne!(before.tx_keys, after.tx_keys, "our keystream begins again");
     }
-    if before.key_epoch == after.key_epoch {
+    if before.rx_key_epoch != after.rx_key_epoch && same {
+        assert_ne!(before.rx_keys, after.rx_keys, "a replay window is lost");
+    }
+    if before.tx_key_epoch == after.tx_key_epoch {
         assert_eq!(before.tx_keys, after.tx_keys);
+        assert_eq!(before.srtp_suite, after.srtp_suite);
+    }
+    if before.rx_key_epoch == after.rx_key_epoch {
         assert_eq!(before.rx_keys, after.rx_keys);
         assert_eq!(before.srtp_suite, after.srtp_suite);
     }

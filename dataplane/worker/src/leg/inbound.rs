@@ -231,7 +231,7 @@ impl Leg {
         match open(&mut keys.receiver, driver.bytes_mut(&mut inbound.lease)) {
             Ok(len) => {
                 if let Some((index, state)) = keys.receiver.changed() {
-                    state.store(&record.receive[index], self.config.key_epoch);
+                    state.store(&record.receive[index], u32::from(self.config.rx_key_epoch));
                 }
                 inbound.lease.truncate(len);
                 true
