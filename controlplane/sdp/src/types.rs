@@ -1,5 +1,6 @@
 //! What goes into a negotiation and what comes out of it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use plenum_abi::{AudioCodec, MasterKeys, SrtpSuite};
@@ -149,8 +150,8 @@ pub struct Audio {
     pub opus: Option<OpusParameters>,
 }
 
-/// A finished offer/answer exchange.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A finished offer/answer exchange. Its `Debug` leaves the SDP out: it holds keys.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Negotiated {
     /// Our SDP: the answer to send, or the offer that was answered.
     pub sdp: String,
@@ -160,13 +161,30 @@ pub struct Negotiated {
 }
 
 /// Our own offer, waiting for its answer. It is its SDP text and what we can do,
-/// nothing else, so that it can be rebuilt after a restart.
-#[derive(Clone, Debug)]
+/// nothing else, so that it can be rebuilt after a restart. Its `Debug` leaves the
+/// SDP out: it holds keys.
+#[derive(Clone)]
 pub struct PendingOffer {
     /// The offer as sent.
     pub sdp: String,
     /// What it was made from.
     pub local: LocalMedia,
+}
+
+impl fmt::Debug for Negotiated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Negotiated")
+            .field("audio", &self.audio)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PendingOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingOffer")
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a negotiation failed, and with which SIP status to say so.

@@ -92,8 +92,8 @@ pub enum Cause {
 }
 
 /// What happened. Every dialog ends with exactly one [`SipEvent::Ended`] or
-/// [`SipEvent::Rejected`].
-#[derive(Clone, Debug, PartialEq)]
+/// [`SipEvent::Rejected`]. Its `Debug` shows no SDP: SRTP keys never reach a log.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 #[allow(
     clippy::large_enum_variant,
@@ -315,4 +315,65 @@ pub enum SipError {
     /// A value cannot be put into a message (a line end in a header, a bad URI).
     #[error("a value cannot be put into a SIP message")]
     BadValue,
+}
+
+impl SipEvent {
+    /// The leg that it is about.
+    #[must_use]
+    pub const fn key(&self) -> DialogKey {
+        match self {
+            Self::Invite { key, .. }
+            | Self::Established { key, .. }
+            | Self::DelayedOffer { key, .. }
+            | Self::Reoffer { key, .. }
+            | Self::ReofferAnswered { key, .. }
+            | Self::ReofferFailed { key, .. }
+            | Self::Progress { key, .. }
+            | Self::Rejected { key, .. }
+            | Self::Ended { key, .. }
+            | Self::Info { key, .. }
+            | Self::DtmfInfo { key, .. }
+            | Self::Refer { key, .. }
+            | Self::DialogChanged { key, .. } => *key,
+        }
+    }
+
+    /// The variant's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Invite { .. } => "Invite",
+            Self::Established { .. } => "Established",
+            Self::DelayedOffer { .. } => "DelayedOffer",
+            Self::Reoffer { .. } => "Reoffer",
+            Self::ReofferAnswered { .. } => "ReofferAnswered",
+            Self::ReofferFailed { .. } => "ReofferFailed",
+            Self::Progress { .. } => "Progress",
+            Self::Rejected { .. } => "Rejected",
+            Self::Ended { .. } => "Ended",
+            Self::Info { .. } => "Info",
+            Self::DtmfInfo { .. } => "DtmfInfo",
+            Self::Refer { .. } => "Refer",
+            Self::DialogChanged { .. } => "DialogChanged",
+        }
+    }
+}
+
+impl fmt::Debug for SipEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct(self.name());
+        out.field("key", &format_args!("{}", self.key()));
+        match self {
+            Self::Rejected { code, .. }
+            | Self::ReofferFailed { code, .. }
+            | Self::Progress { code, .. } => {
+                out.field("code", code);
+            }
+            Self::Ended { cause, .. } => {
+                out.field("cause", cause);
+            }
+            _ => {}
+        }
+        out.finish_non_exhaustive()
+    }
 }

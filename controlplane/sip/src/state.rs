@@ -1,5 +1,6 @@
 //! What of a dialog outlives the process.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,9 @@ pub struct SessionTimer {
 }
 
 /// A dialog as RFC 3261 section 12 has it, and what we need beside it. All of
-/// it is text and numbers, so that any store can keep it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// it is text and numbers, so that any store can keep it. Its `Debug` shows no
+/// SDP and no password.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DialogState {
     /// The leg; our tag.
     pub key: DialogKey,
@@ -75,4 +77,19 @@ pub struct DialogState {
     pub remote_sdp: Option<String>,
     /// For challenges within the dialog, where we called with credentials.
     pub credentials: Option<Credentials>,
+}
+
+impl fmt::Debug for DialogState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DialogState")
+            .field("key", &format_args!("{}", self.key))
+            .field("role", &self.role)
+            .field("call_id", &self.call_id)
+            .field("remote_target", &self.remote_target)
+            .field("peer_address", &self.peer_address)
+            .field("local_cseq", &self.local_cseq)
+            .field("remote_cseq", &self.remote_cseq)
+            .field("confirmed", &self.confirmed)
+            .finish_non_exhaustive()
+    }
 }
