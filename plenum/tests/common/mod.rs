@@ -47,7 +47,8 @@ pub(crate) fn plenum(data: &Path) -> Command {
         .env("PLENUM_DATA_DIR", data)
         .env("PLENUM_LISTEN", "127.0.0.1")
         .env("PLENUM_LEGS_MAX", "10")
-        .env("PLENUM_MEDIA_PORTS", "42000-42999")
+        // Below the ports that the kernel chooses from, or its choice may lie within.
+        .env("PLENUM_MEDIA_PORTS", "30000-30999")
         .env("PLENUM_SIP_UDP_PORT", "0")
         .env("PLENUM_SIP_TCP_PORT", "0")
         .env("PLENUM_SIP_TLS_PORT", "0")
