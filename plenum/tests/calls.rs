@@ -127,7 +127,7 @@ fn a_space_takes_calls_and_nothing_else_does() {
     let udp = server.address("udp");
     let (status, answer) = Phone::new(udp).call("demo");
     assert_eq!(status, 200, "{answer}");
-    assert!(answer.contains("\r\nm=audio 4"), "{answer}");
+    assert!(answer.contains("\r\nm=audio 30"), "{answer}");
     // By its number, and in any case.
     let call_id = server.ready["demo_space"]["call_id"].as_str().unwrap();
     assert_eq!(Phone::new(udp).call(call_id).0, 200);
