@@ -5,3 +5,4 @@ pub mod audio;
 pub mod cpu;
 mod levels;
 pub mod sha1;
+pub mod video;

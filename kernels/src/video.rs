@@ -1,0 +1,23 @@
+//! Pictures: 8-bit I420, and what is done to their samples.
+//!
+//! A [`Picture`] owns its samples. Kernels take views of one or of a rectangle of
+//! one, [`PictureRef`] and [`PictureMut`], or of one plane, [`PlaneRef`] and
+//! [`PlaneMut`]; a decoder's own memory can be seen through those as well.
+//!
+//! **Colour** is BT.709 in limited range: Y 16 to 235, U and V 16 to 240 around
+//! 128. Only [`Yuv::from_rgb`] and the conversions from and to RGB know that; the
+//! other kernels work on samples of any meaning and use all of 0 to 255.
+//!
+//! **Chroma** has half the luma's width and height, rounded up. It is sited where
+//! H.264 and VP8 have it unless told otherwise: a chroma sample lies on the left
+//! luma column of its two (co-sited), and half-way between its two luma rows.
+//!
+//! Not here: bitstreams, which pane shows whom, text.
+
+mod color;
+mod picture;
+mod plane;
+
+pub use color::Yuv;
+pub use picture::{Picture, PictureMut, PictureRef, Plane, Rect};
+pub use plane::{PlaneMut, PlaneRef};
