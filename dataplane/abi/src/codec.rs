@@ -1,4 +1,4 @@
-//! Audio codecs by number.
+//! Audio and video codecs by number.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -50,6 +50,41 @@ impl AudioCodec {
             Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
             Self::Opus => 48_000,
         }
+    }
+}
+
+/// A video codec of a leg. The numbers are part of the ABI.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum VideoCodec {
+    /// H.264 (RFC 6184), progressive.
+    H264 = 1,
+    /// VP8 (RFC 7741).
+    Vp8 = 2,
+    /// VP9 (RFC 9628).
+    Vp9 = 3,
+    /// AV1 (the Alliance's RTP payload format).
+    Av1 = 4,
+}
+
+impl VideoCodec {
+    /// The codec with this number, if there is one.
+    #[must_use]
+    pub const fn from_u8(value: u8) -> Option<Self> {
+        Some(match value {
+            1 => Self::H264,
+            2 => Self::Vp8,
+            3 => Self::Vp9,
+            4 => Self::Av1,
+            _ => return None,
+        })
+    }
+
+    /// Ticks a second of the RTP timestamp: the same for all of them.
+    #[must_use]
+    pub const fn rtp_clock_hz(self) -> u32 {
+        90_000
     }
 }
 

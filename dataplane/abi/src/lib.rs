@@ -29,9 +29,10 @@ mod message;
 mod record;
 mod stats;
 mod time;
+mod video;
 
 pub use address::SocketAddress;
-pub use codec::{AudioCodec, PayloadMap};
+pub use codec::{AudioCodec, PayloadMap, VideoCodec};
 pub use config::{ConferenceConfig, LegConfig, LegFlags, MasterKeys, NO_PAYLOAD_TYPE, SrtpSuite};
 pub use layout::{
     ABI_VERSION, ARENA_MAGIC, ArenaHeader, COMMAND_RING_SLOTS, EVENT_RING_SLOTS, Layout,
@@ -46,3 +47,6 @@ pub use record::{
 };
 pub use stats::{LATENESS_BUCKETS_US, LegStats, WorkerStats};
 pub use time::Nanos;
+pub use video::{
+    H264Level, H264Profile, PROFILE_LEVEL_ID_LEN, ProfileLevelId, VideoLimits, macroblocks,
+};

@@ -1,4 +1,5 @@
-//! Audio codecs behind one pair of types.
+//! Audio codecs behind one pair of types, and video codecs ([`video`]) behind
+//! one pair of traits.
 //!
 //! [`AudioDecoder`] turns payloads into samples and makes up for what never
 //! came; [`AudioEncoder`] turns samples into payloads. Both allocate when they
@@ -24,6 +25,7 @@ pub mod fuzz;
 pub mod g722;
 pub mod noise;
 mod opus_codec;
+pub mod video;
 
 pub use decoder::AudioDecoder;
 pub use encoder::{AudioEncoder, EncoderOptions, OPUS_BIT_RATE_BPS_DEFAULT};
