@@ -140,6 +140,7 @@ fn set_up(case: Case, rng: &mut SmallRng) -> Bench {
         workers: 1,
         legs_per_worker: case.legs,
         conferences_per_worker: rooms,
+        video_streams_per_worker: 0,
     };
     let arena = Arena::create(layout).expect("an arena");
     let view = arena.worker(0);

@@ -120,6 +120,11 @@ impl LegFlags {
     /// The far end may use addresses other than the one it signalled
     /// (symmetric RTP, RFC 4961), under the learning rule.
     pub const LEARN_ADDRESS: Self = Self(1 << 7);
+    /// Keys, addresses and port are those of the leg's transport
+    /// ([`crate::TransportConfig`]), and so are those of its video streams.
+    pub const BUNDLED: Self = Self(1 << 8);
+    /// The far end is on hold: its picture is not shown.
+    pub const HELD: Self = Self(1 << 9);
 
     /// Whether all bits of `other` are set.
     #[must_use]
@@ -195,9 +200,16 @@ pub struct LegConfig {
     pub tx_keys: MasterKeys,
     /// Keys under which we receive.
     pub rx_keys: MasterKeys,
+    /// Importance for the placement of panes; 0 is none.
+    pub importance: u32,
+    /// Number of the layout that this leg is shown, see [`crate::ViewPolicy`];
+    /// 0 is the conference's.
+    pub layout: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
-const _: () = assert!(size_of::<LegConfig>() == 208 && align_of::<LegConfig>() == 8);
+const _: () = assert!(size_of::<LegConfig>() == 216 && align_of::<LegConfig>() == 8);
 
 impl LegConfig {
     /// The codec we send and its payload type.

@@ -1,7 +1,8 @@
 //! Where things lie in the arena.
 //!
 //! ```text
-//! ArenaHeader | worker 0: WorkerHeader, commands, events, conferences, legs | worker 1: ... |
+//! ArenaHeader | worker 0: WorkerHeader, commands, events, conferences, legs, transports, video |
+//!             | worker 1: ... |
 //! ```
 //! Offsets follow from the counts in the header by one function, [`Layout`],
 //! which both processes run; nothing in shared memory is a pointer.
@@ -10,18 +11,22 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use zerocopy::{FromBytes, KnownLayout};
 
-use crate::{Command, ConferenceRecord, Event, LegRecord, WorkerStats};
+use crate::{
+    Command, ConferenceRecord, Event, LegRecord, TransportRecord, VideoRecord, WorkerStats,
+};
 
 /// First bytes of an arena.
 pub const ARENA_MAGIC: u64 = u64::from_le_bytes(*b"PlenumAr");
 /// Version of everything in this crate.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// Most workers of one dataplane.
 pub const MAX_WORKERS: u32 = 256;
 /// Most legs of one worker.
 pub const MAX_LEGS_PER_WORKER: u32 = 16_384;
 /// Most conferences of one worker.
 pub const MAX_CONFERENCES_PER_WORKER: u32 = 16_384;
+/// Most video streams of one worker.
+pub const MAX_VIDEO_STREAMS_PER_WORKER: u32 = 16_384;
 /// Slots of a command ring.
 pub const COMMAND_RING_SLOTS: u32 = 1_024;
 /// Slots of an event ring.
@@ -41,12 +46,16 @@ pub struct ArenaHeader {
     pub legs_per_worker: AtomicU32,
     /// Conference slots of each worker.
     pub conferences_per_worker: AtomicU32,
+    /// Video slots of each worker.
+    pub video_streams_per_worker: AtomicU32,
+    /// Zero.
+    pub reserved_0: AtomicU32,
     /// Grows with every start of the dataplane process.
     pub dataplane_epoch: AtomicU64,
     /// Grows with every start of the control process.
     pub control_epoch: AtomicU64,
     /// Zero.
-    pub reserved: [AtomicU64; 3],
+    pub reserved: [AtomicU64; 2],
 }
 
 const _: () = assert!(size_of::<ArenaHeader>() == 64);
@@ -95,6 +104,8 @@ pub struct Layout {
     pub legs_per_worker: u32,
     /// Conference slots of each, 1 to [`MAX_CONFERENCES_PER_WORKER`].
     pub conferences_per_worker: u32,
+    /// Video slots of each, up to [`MAX_VIDEO_STREAMS_PER_WORKER`].
+    pub video_streams_per_worker: u32,
 }
 
 impl Layout {
@@ -107,6 +118,7 @@ impl Layout {
             && self.legs_per_worker <= MAX_LEGS_PER_WORKER
             && self.conferences_per_worker >= 1
             && self.conferences_per_worker <= MAX_CONFERENCES_PER_WORKER
+            && self.video_streams_per_worker <= MAX_VIDEO_STREAMS_PER_WORKER
     }
 
     const fn commands_offset(&self) -> usize {
@@ -126,8 +138,17 @@ impl Layout {
             + self.conferences_per_worker as usize * size_of::<ConferenceRecord>()
     }
 
-    const fn worker_len(&self) -> usize {
+    const fn transports_offset(&self) -> usize {
         self.legs_offset() + self.legs_per_worker as usize * size_of::<LegRecord>()
+    }
+
+    const fn video_streams_offset(&self) -> usize {
+        self.transports_offset() + self.legs_per_worker as usize * size_of::<TransportRecord>()
+    }
+
+    const fn worker_len(&self) -> usize {
+        self.video_streams_offset()
+            + self.video_streams_per_worker as usize * size_of::<VideoRecord>()
     }
 
     /// Offset of a worker's [`WorkerHeader`].
@@ -158,6 +179,18 @@ impl Layout {
     #[must_use]
     pub const fn legs(&self, worker: u32) -> usize {
         self.worker(worker) + self.legs_offset()
+    }
+
+    /// Offset of a worker's [`TransportRecord`]s, one for each leg slot.
+    #[must_use]
+    pub const fn transports(&self, worker: u32) -> usize {
+        self.worker(worker) + self.transports_offset()
+    }
+
+    /// Offset of a worker's [`VideoRecord`]s.
+    #[must_use]
+    pub const fn video_streams(&self, worker: u32) -> usize {
+        self.worker(worker) + self.video_streams_offset()
     }
 
     /// Bytes of the whole arena.

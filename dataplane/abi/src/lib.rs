@@ -21,6 +21,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 mod address;
 mod codec;
 mod config;
@@ -29,14 +32,17 @@ mod message;
 mod record;
 mod stats;
 mod time;
+mod transport;
 mod video;
+mod video_stream;
 
 pub use address::SocketAddress;
 pub use codec::{AudioCodec, PayloadMap, VideoCodec};
 pub use config::{ConferenceConfig, LegConfig, LegFlags, MasterKeys, NO_PAYLOAD_TYPE, SrtpSuite};
 pub use layout::{
     ABI_VERSION, ARENA_MAGIC, ArenaHeader, COMMAND_RING_SLOTS, EVENT_RING_SLOTS, Layout,
-    MAX_CONFERENCES_PER_WORKER, MAX_LEGS_PER_WORKER, MAX_WORKERS, RingHeader, WorkerHeader,
+    MAX_CONFERENCES_PER_WORKER, MAX_LEGS_PER_WORKER, MAX_VIDEO_STREAMS_PER_WORKER, MAX_WORKERS,
+    RingHeader, WorkerHeader,
 };
 pub use message::{
     Command, CommandKind, Event, EventKind, RejectReason, SendDtmf, SetConference, SetLeg, SlotRef,
@@ -47,6 +53,14 @@ pub use record::{
 };
 pub use stats::{LATENESS_BUCKETS_US, LegStats, WorkerStats};
 pub use time::Nanos;
+pub use transport::{
+    AddCandidate, ICE_PWD_MAX, ICE_UFRAG_MAX, IceCredentials, SetTransport, TransportConfig,
+    TransportKeys, TransportRecord, transport_flags,
+};
 pub use video::{
     H264Level, H264Profile, PROFILE_LEVEL_ID_LEN, ProfileLevelId, VideoLimits, macroblocks,
+};
+pub use video_stream::{
+    SetText, SetVideo, SetViewPolicy, TEXT_MAX, Text, VIDEO_RX_STREAMS, VideoConfig, VideoFlags,
+    VideoPayload, VideoRecord, VideoStats, ViewPolicy,
 };

@@ -2,7 +2,10 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{ConferenceConfig, LegConfig};
+use crate::{ConferenceConfig, LegConfig, SetText, SetTransport, SetVideo};
+
+/// Room for a command's payload, 64-bit words.
+const PAYLOAD_WORDS: usize = 62;
 
 /// A slot and the generation of its tenant: a late message about an earlier
 /// tenant is recognised and ignored.
@@ -78,6 +81,22 @@ pub enum CommandKind {
     SendDtmf = 5,
     /// Answer with [`EventKind::Barrier`]: everything before it is applied.
     Barrier = 6,
+    /// Create or change a video stream ([`crate::SetVideo`]).
+    SetVideo = 7,
+    /// Remove a video stream ([`SlotRef`] of a video slot).
+    RemoveVideo = 8,
+    /// How a conference looks ([`crate::SetViewPolicy`]).
+    SetViewPolicy = 9,
+    /// A leg's name label ([`crate::SetText`]).
+    SetLabel = 10,
+    /// A conference's on-screen message ([`crate::SetText`]); empty takes it away.
+    SetMessage = 11,
+    /// Create or change a leg's transport ([`crate::SetTransport`]).
+    SetTransport = 12,
+    /// A candidate of the far end ([`crate::AddCandidate`]).
+    AddCandidate = 13,
+    /// Ask the far end for a key frame ([`SlotRef`] of a video slot).
+    RequestKeyFrame = 14,
 }
 
 impl CommandKind {
@@ -91,6 +110,14 @@ impl CommandKind {
             4 => Self::RemoveConference,
             5 => Self::SendDtmf,
             6 => Self::Barrier,
+            7 => Self::SetVideo,
+            8 => Self::RemoveVideo,
+            9 => Self::SetViewPolicy,
+            10 => Self::SetLabel,
+            11 => Self::SetMessage,
+            12 => Self::SetTransport,
+            13 => Self::AddCandidate,
+            14 => Self::RequestKeyFrame,
             _ => return None,
         })
     }
@@ -107,22 +134,26 @@ pub struct Command {
     /// Chosen by the sender, returned in the answer.
     pub token: u64,
     /// The payload of the kind, zero after its end.
-    pub payload: [u64; 30],
+    pub payload: [u64; PAYLOAD_WORDS],
 }
 
-const _: () = assert!(size_of::<Command>() == 256 && align_of::<Command>() == 8);
-const _: () = assert!(size_of::<SetLeg>() <= size_of::<[u64; 30]>());
+const _: () = assert!(size_of::<Command>() == 512 && align_of::<Command>() == 8);
+const _: () = {
+    let room = size_of::<[u64; PAYLOAD_WORDS]>();
+    assert!(size_of::<SetLeg>() <= room && size_of::<SetVideo>() <= room);
+    assert!(size_of::<SetText>() <= room && size_of::<SetTransport>() <= room);
+};
 
 impl Command {
     /// A command with a plain payload.
     #[must_use]
     pub fn new<T: IntoBytes + Immutable>(kind: CommandKind, token: u64, payload: &T) -> Self {
-        const { assert!(size_of::<T>() <= size_of::<[u64; 30]>()) };
+        const { assert!(size_of::<T>() <= size_of::<[u64; PAYLOAD_WORDS]>()) };
         let mut command = Self {
             kind: kind as u32,
             reserved: 0,
             token,
-            payload: [0; 30],
+            payload: [0; PAYLOAD_WORDS],
         };
         command.payload.as_mut_bytes()[..size_of::<T>()].copy_from_slice(payload.as_bytes());
         command
@@ -131,7 +162,7 @@ impl Command {
     /// The payload read as `T`; any bytes are some `T`.
     #[must_use]
     pub fn payload<T: FromBytes>(&self) -> T {
-        const { assert!(size_of::<T>() <= size_of::<[u64; 30]>()) };
+        const { assert!(size_of::<T>() <= size_of::<[u64; PAYLOAD_WORDS]>()) };
         // The length is right by the assertion above.
         T::read_from_bytes(&self.payload.as_bytes()[..size_of::<T>()])
             .unwrap_or_else(|_| T::new_zeroed())
@@ -164,6 +195,19 @@ pub enum EventKind {
     RtcpBye = 9,
     /// More streams under one SRTP key than the context keeps; re-key the leg.
     KeyExhausted = 10,
+    /// First valid packet of a video stream since it was set up (`leg` is its slot).
+    VideoStarted = 11,
+    /// A video stream (`leg` is its slot) killed its decoder twice and is put aside.
+    VideoPutAside = 12,
+    /// More streams under one SRTP key than the context of a video stream (`leg` is
+    /// its slot) keeps; re-key it.
+    VideoKeyExhausted = 13,
+    /// A leg's transport has a path and keys: media can flow.
+    TransportConnected = 14,
+    /// A leg's transport has lost its path (RFC 7675) and looks for another.
+    TransportLost = 15,
+    /// A leg's transport failed for good; `value` is 1 for ICE, 2 for DTLS.
+    TransportFailed = 16,
 }
 
 impl EventKind {
@@ -181,6 +225,12 @@ impl EventKind {
             8 => Self::ActiveSpeaker,
             9 => Self::RtcpBye,
             10 => Self::KeyExhausted,
+            11 => Self::VideoStarted,
+            12 => Self::VideoPutAside,
+            13 => Self::VideoKeyExhausted,
+            14 => Self::TransportConnected,
+            15 => Self::TransportLost,
+            16 => Self::TransportFailed,
             _ => return None,
         })
     }

@@ -206,7 +206,9 @@ pub struct LegRecord {
     /// Receiving, per SSRC.
     pub receive: [ReceiveStream; RX_STREAMS],
     /// A [`LegConfig`].
-    pub config: DoubleBuffered<26>,
+    pub config: DoubleBuffered<27>,
+    /// Name label, a [`crate::Text`].
+    pub label: DoubleBuffered<49>,
     /// Learned addresses.
     pub path: PathState,
     /// Counters; lost with nobody harmed, kept so that they do not jump.
@@ -215,7 +217,7 @@ pub struct LegRecord {
     pub padding: [AtomicU64; 2],
 }
 
-const _: () = assert!(size_of::<LegConfig>() == 26 * 8);
+const _: () = assert!(size_of::<LegConfig>() == 27 * 8);
 const _: () = assert!(size_of::<LegRecord>().is_multiple_of(64));
 
 impl LegRecord {
@@ -260,6 +262,12 @@ pub struct ConferenceRecord {
     pub reserved: [AtomicU64; 2],
     /// A [`ConferenceConfig`].
     pub config: DoubleBuffered<4>,
+    /// A [`crate::ViewPolicy`].
+    pub view_policy: DoubleBuffered<4>,
+    /// On-screen message, a [`crate::Text`].
+    pub message: DoubleBuffered<49>,
+    /// Zero.
+    pub padding: [AtomicU64; 2],
 }
 
 const _: () = assert!(size_of::<ConferenceConfig>() == 4 * 8);

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use plenum_abi::{
     ABI_VERSION, ARENA_MAGIC, ArenaHeader, COMMAND_RING_SLOTS, Command, ConferenceRecord,
-    EVENT_RING_SLOTS, Event, Layout, LegRecord, WorkerHeader, WorkerStats,
+    EVENT_RING_SLOTS, Event, Layout, LegRecord, TransportRecord, VideoRecord, WorkerHeader,
+    WorkerStats,
 };
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{Advice, MapFlags, MlockFlags, ProtFlags};
@@ -168,6 +169,9 @@ impl Arena {
         header
             .conferences_per_worker
             .store(layout.conferences_per_worker, Ordering::Relaxed);
+        header
+            .video_streams_per_worker
+            .store(layout.video_streams_per_worker, Ordering::Relaxed);
         header.magic.store(ARENA_MAGIC, Ordering::Release);
         Ok(arena)
     }
@@ -200,6 +204,7 @@ impl Arena {
             workers: 0,
             legs_per_worker: 0,
             conferences_per_worker: 0,
+            video_streams_per_worker: 0,
         };
         let mut mapping = Mapping {
             base,
@@ -221,6 +226,7 @@ impl Arena {
             workers: header.workers.load(Ordering::Relaxed),
             legs_per_worker: header.legs_per_worker.load(Ordering::Relaxed),
             conferences_per_worker: header.conferences_per_worker.load(Ordering::Relaxed),
+            video_streams_per_worker: header.video_streams_per_worker.load(Ordering::Relaxed),
         };
         if !layout.is_valid() || layout.len() != len {
             return Err(OpenError::Layout);
@@ -346,6 +352,32 @@ impl WorkerView {
         })
     }
 
+    /// The record of a leg slot's transport; `None` past the last slot.
+    #[must_use]
+    pub fn transport(&self, slot: u32) -> Option<&TransportRecord> {
+        let layout = self.arena.mapping.layout;
+        (slot < layout.legs_per_worker).then(|| {
+            let offset = slot as usize * size_of::<TransportRecord>();
+            self.arena.at(layout.transports(self.index) + offset)
+        })
+    }
+
+    /// Video slots.
+    #[must_use]
+    pub fn video_streams(&self) -> u32 {
+        self.arena.mapping.layout.video_streams_per_worker
+    }
+
+    /// A video stream's record; `None` past the last slot.
+    #[must_use]
+    pub fn video_stream(&self, slot: u32) -> Option<&VideoRecord> {
+        let layout = self.arena.mapping.layout;
+        (slot < layout.video_streams_per_worker).then(|| {
+            let offset = slot as usize * size_of::<VideoRecord>();
+            self.arena.at(layout.video_streams(self.index) + offset)
+        })
+    }
+
     fn command_parts(&self) -> RingParts {
         RingParts::new::<Command>(
             self.arena.clone(),
@@ -401,6 +433,7 @@ mod tests {
         workers: 2,
         legs_per_worker: 5,
         conferences_per_worker: 3,
+        video_streams_per_worker: 0,
     };
 
     fn inherited(arena: &Arena) -> OwnedFd {

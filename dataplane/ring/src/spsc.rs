@@ -29,7 +29,7 @@ impl Message for Event {}
 pub struct Full;
 
 /// Largest message in words; bounds the copy on the stack.
-const WORDS_MAX: usize = 32;
+const WORDS_MAX: usize = 64;
 
 pub(crate) struct RingParts {
     arena: Arena,
@@ -252,6 +252,7 @@ mod tests {
             workers: 1,
             legs_per_worker: 1,
             conferences_per_worker: 1,
+            video_streams_per_worker: 0,
         })
         .unwrap()
     }

@@ -38,6 +38,7 @@ impl Estate {
             workers: 1,
             legs_per_worker: LEGS,
             conferences_per_worker: 2,
+            video_streams_per_worker: 0,
         };
         let socket = || {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

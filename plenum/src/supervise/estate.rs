@@ -65,6 +65,7 @@ pub(crate) fn layout(legs_max: u32, workers: u32) -> Layout {
         workers,
         legs_per_worker: slots,
         conferences_per_worker: slots,
+        video_streams_per_worker: 0,
     }
 }
 
@@ -130,6 +131,7 @@ impl Estate {
             workers,
             legs_per_worker: slots,
             conferences_per_worker: slots,
+            video_streams_per_worker: 0,
         };
         let arena = Arena::create(layout)?;
         if !arena.is_locked() {

@@ -10,6 +10,7 @@ const LAYOUT: Layout = Layout {
     workers: 2,
     legs_per_worker: 4,
     conferences_per_worker: 4,
+    video_streams_per_worker: 0,
 };
 
 struct Dataplane {
