@@ -531,7 +531,7 @@ fn commands_are_desired_state() {
         kind: 999,
         reserved: 0,
         token: 3,
-        payload: [u64::MAX; 30],
+        payload: [u64::MAX; 62],
     };
     estate.view().command_producer().push(&nonsense).unwrap();
     settle(&mut worker, &estate);
