@@ -16,13 +16,14 @@ const UNSAFE_FOLDERS: [&str; 5] = [
 ];
 
 /// Machines that take time and randomness as arguments and own no socket.
-const SANS_IO_FOLDERS: [&str; 9] = [
+const SANS_IO_FOLDERS: [&str; 10] = [
     "kernels/src",
     "dataplane/abi/src",
     "dataplane/rtp/src",
     "dataplane/srtp/src",
     "dataplane/codecs/src",
     "dataplane/mixer/src",
+    "dataplane/stun/src",
     "controlplane/model/src",
     "controlplane/app/src",
     "controlplane/sdp/src",
