@@ -16,7 +16,7 @@ const UNSAFE_FOLDERS: [&str; 5] = [
 ];
 
 /// Machines that take time and randomness as arguments and own no socket.
-const SANS_IO_FOLDERS: [&str; 10] = [
+const SANS_IO_FOLDERS: [&str; 11] = [
     "kernels/src",
     "dataplane/abi/src",
     "dataplane/rtp/src",
@@ -24,6 +24,7 @@ const SANS_IO_FOLDERS: [&str; 10] = [
     "dataplane/codecs/src",
     "dataplane/mixer/src",
     "dataplane/stun/src",
+    "dataplane/compositor/src",
     "controlplane/model/src",
     "controlplane/app/src",
     "controlplane/sdp/src",
