@@ -54,8 +54,9 @@ pub struct ArenaHeader {
     pub dataplane_epoch: AtomicU64,
     /// Grows with every start of the control process.
     pub control_epoch: AtomicU64,
-    /// Zero.
-    pub reserved: [AtomicU64; 2],
+    /// Modules that run, a bit for each: io workers first, then video modules,
+    /// those beyond 128 left out. Stored by the supervisor.
+    pub modules_up: [AtomicU64; 2],
 }
 
 const _: () = assert!(size_of::<ArenaHeader>() == 64);

@@ -29,6 +29,7 @@ mod codec;
 mod config;
 mod layout;
 mod message;
+mod module;
 mod record;
 mod stats;
 mod time;
@@ -46,6 +47,12 @@ pub use layout::{
 };
 pub use message::{
     Command, CommandKind, Event, EventKind, RejectReason, SendDtmf, SetConference, SetLeg, SlotRef,
+};
+pub use module::{
+    AccessUnitHead, Begin, DownKind, FRAME_RECEIVERS_MAX, FrameHead, InConference, MODULE_MAGIC,
+    MODULE_RECORD_BYTES_MAX, MODULE_THREADS_MAX, MODULE_VERSION, MODULES_MAX, ModuleConference,
+    ModuleEnd, ModuleHeader, ModuleLayout, ModuleParticipant, ModuleReceiver, ModuleRings,
+    SourceSize, StreamNote, UpKind, participant_flags, receiver_flags,
 };
 pub use record::{
     ConferenceRecord, DoubleBuffered, LegRecord, PathState, RX_STREAMS, ReceiveStream, SlotState,

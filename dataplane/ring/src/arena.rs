@@ -3,19 +3,16 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::mapping::{Mapping, Refusal};
+use crate::spsc::{CommandConsumer, CommandProducer, EventConsumer, EventProducer, RingParts};
 use plenum_abi::{
     ABI_VERSION, ARENA_MAGIC, ArenaHeader, COMMAND_RING_SLOTS, Command, ConferenceRecord,
     EVENT_RING_SLOTS, Event, Layout, LegRecord, TransportRecord, VideoRecord, WorkerHeader,
     WorkerStats,
 };
-use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::mm::{Advice, MapFlags, MlockFlags, ProtFlags};
-
-use crate::spsc::{CommandConsumer, CommandProducer, EventConsumer, EventProducer, RingParts};
 
 const NAME: &CStr = c"plenum-arena";
 
@@ -63,66 +60,22 @@ pub enum OpenError {
     Layout,
 }
 
-struct Mapping {
-    base: NonNull<u8>,
-    len: usize,
-    layout: Layout,
-    fd: OwnedFd,
-    locked: bool,
-}
-
-// SAFETY: the mapping is shared memory that is only reached through shared
-// references to atomic words; moving or sharing the handle between threads
-// adds no access that atomics do not order.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: `base` and `len` are those of our own successful mmap, and
-        // every reference into it borrows from an `Arc<Mapping>` that is gone.
-        let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
-    }
-}
-
 /// A mapped arena. Clones share the mapping.
 #[derive(Clone)]
 pub struct Arena {
     mapping: Arc<Mapping>,
+    layout: Layout,
+    locked: bool,
 }
 
 impl std::fmt::Debug for Arena {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arena")
-            .field("layout", &self.mapping.layout)
-            .field("len", &self.mapping.len)
-            .field("locked", &self.mapping.locked)
+            .field("layout", &self.layout)
+            .field("len", &self.mapping.len())
+            .field("locked", &self.locked)
             .finish_non_exhaustive()
     }
-}
-
-fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<(NonNull<u8>, bool)> {
-    // SAFETY: a new shared mapping of `len` bytes at an address of the kernel's
-    // choice replaces nothing.
-    let base = unsafe {
-        rustix::mm::mmap(
-            std::ptr::null_mut(),
-            len,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-            fd,
-            0,
-        )?
-    };
-    // Keys live here: out of core files, and out of swap where the limits allow.
-    // SAFETY: both calls are about the mapping just made and change no contents.
-    let locked = unsafe {
-        let _ = rustix::mm::madvise(base, len, Advice::LinuxDontDump);
-        rustix::mm::mlock_with(base, len, MlockFlags::ONFAULT).is_ok()
-    };
-    let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::Other))?;
-    Ok((base, locked))
 }
 
 impl Arena {
@@ -135,30 +88,12 @@ impl Arena {
         if !layout.is_valid() {
             return Err(CreateError::Layout(layout));
         }
-        let kernel = |doing| {
-            move |error: rustix::io::Errno| CreateError::Kernel {
-                doing,
-                source: error.into(),
-            }
-        };
-        let fd = rustix::fs::memfd_create(NAME, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
-            .map_err(kernel("make"))?;
-        let len = layout.len();
-        rustix::fs::ftruncate(&fd, len as u64).map_err(kernel("size"))?;
-        rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
-            .map_err(kernel("seal"))?;
-        let (base, locked) = map(fd.as_fd(), len).map_err(|source| CreateError::Kernel {
-            doing: "map",
-            source,
-        })?;
+        let mapping = Mapping::create(NAME, layout.len())
+            .map_err(|(doing, source)| CreateError::Kernel { doing, source })?;
         let arena = Self {
-            mapping: Arc::new(Mapping {
-                base,
-                len,
-                layout,
-                fd,
-                locked,
-            }),
+            locked: mapping.keep_secret(),
+            mapping: Arc::new(mapping),
+            layout,
         };
         let header = arena.header();
         header.version.store(ABI_VERSION, Ordering::Relaxed);
@@ -181,40 +116,15 @@ impl Arena {
     /// # Errors
     /// [`OpenError`].
     pub fn open(fd: OwnedFd) -> Result<Self, OpenError> {
-        let kernel = |doing| {
-            move |error: rustix::io::Errno| OpenError::Kernel {
-                doing,
-                source: error.into(),
-            }
-        };
-        let seals = rustix::fs::fcntl_get_seals(&fd).map_err(|_| OpenError::NotSealed)?;
-        if !seals.contains(SealFlags::SHRINK | SealFlags::GROW) {
-            return Err(OpenError::NotSealed);
-        }
-        let size = rustix::fs::fstat(&fd).map_err(kernel("examine"))?.st_size;
-        let len = usize::try_from(size).map_err(|_| OpenError::Layout)?;
+        let kernel = |(doing, source): Refusal| OpenError::Kernel { doing, source };
+        let mapping = Mapping::open(fd)
+            .map_err(kernel)?
+            .ok_or(OpenError::NotSealed)?;
+        let len = mapping.len();
         if len < size_of::<ArenaHeader>() {
             return Err(OpenError::NotAnArena);
         }
-        let (base, locked) = map(fd.as_fd(), len).map_err(|source| OpenError::Kernel {
-            doing: "map",
-            source,
-        })?;
-        let unchecked = Layout {
-            workers: 0,
-            legs_per_worker: 0,
-            conferences_per_worker: 0,
-            video_streams_per_worker: 0,
-        };
-        let mut mapping = Mapping {
-            base,
-            len,
-            layout: unchecked,
-            fd,
-            locked,
-        };
-        // SAFETY: the mapping is page-aligned and at least a header long.
-        let header = unsafe { base.cast::<ArenaHeader>().as_ref() };
+        let header: &ArenaHeader = mapping.at(0);
         if header.magic.load(Ordering::Acquire) != ARENA_MAGIC {
             return Err(OpenError::NotAnArena);
         }
@@ -231,22 +141,23 @@ impl Arena {
         if !layout.is_valid() || layout.len() != len {
             return Err(OpenError::Layout);
         }
-        mapping.layout = layout;
         Ok(Self {
+            locked: mapping.keep_secret(),
             mapping: Arc::new(mapping),
+            layout,
         })
     }
 
     /// The counts it was made with.
     #[must_use]
     pub fn layout(&self) -> Layout {
-        self.mapping.layout
+        self.layout
     }
 
     /// Whether the kernel keeps it out of swap.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.mapping.locked
+        self.locked
     }
 
     /// The start of it.
@@ -261,10 +172,7 @@ impl Arena {
     /// When there is no such worker.
     #[must_use]
     pub fn worker(&self, index: u32) -> WorkerView {
-        assert!(
-            index < self.mapping.layout.workers,
-            "worker {index} does not exist"
-        );
+        assert!(index < self.layout.workers, "worker {index} does not exist");
         WorkerView {
             arena: self.clone(),
             index,
@@ -273,30 +181,22 @@ impl Arena {
 
     /// A record at an offset that [`Layout`] gave.
     fn at<T: zerocopy::FromBytes + zerocopy::KnownLayout>(&self, offset: usize) -> &T {
-        assert!(offset.is_multiple_of(align_of::<T>()));
-        assert!(offset + size_of::<T>() <= self.mapping.len);
-        // SAFETY: in bounds and aligned by the assertions (the base is
-        // page-aligned); the sealed mapping lives as long as `self`; any bytes
-        // are a `T` (`FromBytes`), and every `T` used here consists of atomics,
-        // so that writes by others while the reference lives are allowed.
-        unsafe { self.mapping.base.add(offset).cast::<T>().as_ref() }
+        self.mapping.at(offset)
     }
 
     /// `len` words at an offset that [`Layout`] gave.
     pub(crate) fn words(&self, offset: usize, len: usize) -> &[AtomicU64] {
-        assert!(offset.is_multiple_of(8) && offset + len * 8 <= self.mapping.len);
-        // SAFETY: as in `at`, for a slice of atomic words.
-        unsafe { std::slice::from_raw_parts(self.mapping.base.add(offset).cast().as_ptr(), len) }
+        self.mapping.words(offset, len)
     }
 
     pub(crate) fn worker_header(&self, worker: u32) -> &WorkerHeader {
-        self.at(self.mapping.layout.worker(worker))
+        self.at(self.layout.worker(worker))
     }
 }
 
 impl AsFd for Arena {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.mapping.fd.as_fd()
+        self.mapping.as_fd()
     }
 }
 
@@ -323,19 +223,19 @@ impl WorkerView {
     /// Leg slots.
     #[must_use]
     pub fn legs(&self) -> u32 {
-        self.arena.mapping.layout.legs_per_worker
+        self.arena.layout.legs_per_worker
     }
 
     /// Conference slots.
     #[must_use]
     pub fn conferences(&self) -> u32 {
-        self.arena.mapping.layout.conferences_per_worker
+        self.arena.layout.conferences_per_worker
     }
 
     /// A leg's record; `None` past the last slot.
     #[must_use]
     pub fn leg(&self, slot: u32) -> Option<&LegRecord> {
-        let layout = self.arena.mapping.layout;
+        let layout = self.arena.layout;
         (slot < layout.legs_per_worker).then(|| {
             self.arena
                 .at(layout.legs(self.index) + slot as usize * size_of::<LegRecord>())
@@ -345,7 +245,7 @@ impl WorkerView {
     /// A conference's record; `None` past the last slot.
     #[must_use]
     pub fn conference(&self, slot: u32) -> Option<&ConferenceRecord> {
-        let layout = self.arena.mapping.layout;
+        let layout = self.arena.layout;
         (slot < layout.conferences_per_worker).then(|| {
             let offset = slot as usize * size_of::<ConferenceRecord>();
             self.arena.at(layout.conferences(self.index) + offset)
@@ -355,7 +255,7 @@ impl WorkerView {
     /// The record of a leg slot's transport; `None` past the last slot.
     #[must_use]
     pub fn transport(&self, slot: u32) -> Option<&TransportRecord> {
-        let layout = self.arena.mapping.layout;
+        let layout = self.arena.layout;
         (slot < layout.legs_per_worker).then(|| {
             let offset = slot as usize * size_of::<TransportRecord>();
             self.arena.at(layout.transports(self.index) + offset)
@@ -365,13 +265,13 @@ impl WorkerView {
     /// Video slots.
     #[must_use]
     pub fn video_streams(&self) -> u32 {
-        self.arena.mapping.layout.video_streams_per_worker
+        self.arena.layout.video_streams_per_worker
     }
 
     /// A video stream's record; `None` past the last slot.
     #[must_use]
     pub fn video_stream(&self, slot: u32) -> Option<&VideoRecord> {
-        let layout = self.arena.mapping.layout;
+        let layout = self.arena.layout;
         (slot < layout.video_streams_per_worker).then(|| {
             let offset = slot as usize * size_of::<VideoRecord>();
             self.arena.at(layout.video_streams(self.index) + offset)
@@ -383,7 +283,7 @@ impl WorkerView {
             self.arena.clone(),
             self.index,
             |header| &header.commands,
-            self.arena.mapping.layout.commands(self.index),
+            self.arena.layout.commands(self.index),
             COMMAND_RING_SLOTS,
         )
     }
@@ -393,7 +293,7 @@ impl WorkerView {
             self.arena.clone(),
             self.index,
             |header| &header.events,
-            self.arena.mapping.layout.events(self.index),
+            self.arena.layout.events(self.index),
             EVENT_RING_SLOTS,
         )
     }
@@ -426,6 +326,7 @@ impl WorkerView {
 #[cfg(test)]
 mod tests {
     use plenum_abi::{LegConfig, SlotState};
+    use rustix::fs::{MemfdFlags, SealFlags};
 
     use super::*;
 

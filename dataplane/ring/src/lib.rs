@@ -15,14 +15,22 @@
 //! undefined behaviour. Ring positions are in the mapping too: whoever is
 //! killed, its successor goes on with the next message.
 //!
+//! A video module has a memory of its own ([`ModuleMemory`]), with rings of
+//! records of any length, because it is not trusted with keys.
+//!
 //! This crate does not know what the messages mean, and never blocks.
 
 mod arena;
 mod doorbell;
+mod mapping;
+mod module;
+mod records;
 mod spsc;
 
 pub use arena::{Arena, CreateError, OpenError, WorkerView};
 pub use doorbell::Doorbell;
+pub use module::{ModuleMemory, ModuleMemoryError};
+pub use records::{RecordConsumer, RecordProducer};
 pub use spsc::{
     CommandConsumer, CommandProducer, EventConsumer, EventProducer, Full, Message, RingConsumer,
     RingProducer,
