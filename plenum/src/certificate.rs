@@ -7,7 +7,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -275,8 +275,16 @@ fn make(
 }
 
 /// A date for rcgen, which has it in a library of its own choice.
-fn rcgen_time(unix_s: i64) -> Option<time::OffsetDateTime> {
+pub(crate) fn rcgen_time(unix_s: i64) -> Option<time::OffsetDateTime> {
     time::OffsetDateTime::from_unix_timestamp(unix_s).ok()
+}
+
+/// Makes a folder that only we may look into, where there is none.
+pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 /// Writes a file that only we may read, all of it or nothing.

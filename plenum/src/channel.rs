@@ -8,6 +8,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ pub(crate) enum Message {
     /// control plane's doorbell, then each worker's doorbell.
     Inherit(Box<Inheritance>),
     /// Supervisor, to the dataplane: the next media sockets, in the order of
-    /// workers and slots, RTP before RTCP.
+    /// workers; of each those of its slots, RTP before RTCP, then those that its
+    /// browsers share.
     Sockets,
     /// Supervisor: the inheritance is complete.
     Go,
@@ -52,6 +54,8 @@ pub(crate) struct Inheritance {
     pub(crate) legs_max: u32,
     /// When the server started, seconds of the Unix clock.
     pub(crate) started_at: u64,
+    /// SHA-256 of the certificate that browsers know us by.
+    pub(crate) fingerprint: [u8; 32],
     /// Each worker.
     pub(crate) workers: Vec<WorkerPlace>,
 }
@@ -63,6 +67,10 @@ pub(crate) struct WorkerPlace {
     pub(crate) core: Option<u32>,
     /// RTP port of each leg slot; RTCP is the next one.
     pub(crate) rtp_ports: Vec<u16>,
+    /// Sockets that its browsers share.
+    pub(crate) browser_sockets: usize,
+    /// Where browsers find it: ICE candidates for UDP, the best first.
+    pub(crate) candidates: Vec<SocketAddr>,
 }
 
 /// One end of the line.
@@ -212,12 +220,15 @@ mod tests {
         let workers = vec![WorkerPlace {
             core: Some(255),
             rtp_ports: vec![65_534; 32_767],
+            browser_sockets: 8,
+            candidates: vec!["[2001:db8::7]:3480".parse().unwrap(); 9],
         }];
         let inheritance = Inheritance {
             settings: "x".repeat(16_384),
             profile: "test".to_owned(),
             legs_max: 100_000,
             started_at: u64::MAX,
+            fingerprint: [255; 32],
             workers,
         };
         let (ours, theirs) = Channel::pair().unwrap();

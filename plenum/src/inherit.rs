@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use plenum_dataplane::LegSockets;
+use plenum_dataplane::{LegSockets, WorkerSockets};
 
 use crate::channel::{Channel, Inheritance, Message};
 use crate::config::{Config, ConfigError, Settings};
@@ -35,8 +35,8 @@ pub(crate) struct Inherited {
     pub(crate) control_doorbell: OwnedFd,
     /// One for each worker.
     pub(crate) worker_doorbells: Vec<OwnedFd>,
-    /// Media sockets by worker and slot; none but for the dataplane.
-    pub(crate) sockets: Vec<Vec<LegSockets>>,
+    /// Media sockets by worker; none but for the dataplane.
+    pub(crate) sockets: Vec<WorkerSockets>,
 }
 
 /// Takes the inheritance from standard input, and ties this process's life to
@@ -82,7 +82,7 @@ pub(crate) fn inherit() -> Result<Inherited, InheritError> {
 fn by_worker(
     sockets: Vec<OwnedFd>,
     inheritance: &Inheritance,
-) -> Result<Vec<Vec<LegSockets>>, InheritError> {
+) -> Result<Vec<WorkerSockets>, InheritError> {
     if sockets.is_empty() {
         return Ok(Vec::new());
     }
@@ -96,7 +96,11 @@ fn by_worker(
             };
             legs.push(LegSockets { rtp, rtcp });
         }
-        workers.push(legs);
+        let browsers: Vec<OwnedFd> = sockets.by_ref().take(place.browser_sockets).collect();
+        if browsers.len() != place.browser_sockets {
+            return Err(InheritError::Incomplete);
+        }
+        workers.push(WorkerSockets { legs, browsers });
     }
     match sockets.next() {
         None => Ok(workers),

@@ -17,6 +17,7 @@ mod config;
 mod control;
 mod dataplane;
 mod doctor;
+mod dtls_identity;
 mod inherit;
 mod logging;
 mod plan;

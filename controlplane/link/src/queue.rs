@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use plenum_abi::{Command, CommandKind, SetConference, SetLeg, SlotRef};
+use plenum_abi::{Command, CommandKind, SetConference, SetLeg, SetTransport, SlotRef};
 
 /// More commands wait than a worker has slots for. The wish is lost; the next
 /// reconciliation makes it good.
@@ -15,6 +15,7 @@ pub struct Overflow;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Subject {
     Leg(SlotRef),
+    Transport(SlotRef),
     Conference(SlotRef),
 }
 
@@ -41,6 +42,13 @@ fn subject(command: &Command) -> Option<Subject> {
             })
         }
         CommandKind::RemoveLeg => Subject::Leg(command.payload()),
+        CommandKind::SetTransport => {
+            let transport = command.payload::<SetTransport>();
+            Subject::Transport(SlotRef {
+                slot: transport.slot,
+                generation: transport.config.generation,
+            })
+        }
         CommandKind::SetConference => {
             let conference = command.payload::<SetConference>();
             Subject::Conference(SlotRef {
@@ -149,8 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn a_conference_and_a_leg_of_the_same_number_are_two() {
+    fn conference_transport_and_leg_of_the_same_number_are_three() {
         let mut queue = Queue::new(10);
+        let transport = SetTransport {
+            slot: 1,
+            ..SetTransport::default()
+        };
+        for token in [0, 3] {
+            let command = Command::new(CommandKind::SetTransport, token, &transport);
+            queue.push(command).unwrap();
+        }
         queue.push(set_leg(1, 1)).unwrap();
         let conference = SetConference {
             slot: 1,
@@ -159,7 +175,7 @@ mod tests {
         queue
             .push(Command::new(CommandKind::SetConference, 2, &conference))
             .unwrap();
-        assert_eq!(drain(&mut queue), [1, 2]);
+        assert_eq!(drain(&mut queue), [3, 1, 2]);
     }
 
     #[test]

@@ -61,8 +61,8 @@ pub use record::{
 pub use stats::{LATENESS_BUCKETS_US, LegStats, WorkerStats};
 pub use time::Nanos;
 pub use transport::{
-    AddCandidate, ICE_PWD_MAX, ICE_UFRAG_MAX, IceCredentials, SetTransport, TransportConfig,
-    TransportKeys, TransportRecord, transport_flags,
+    AddCandidate, ICE_PWD_MAX, ICE_RANDOM_LEN, ICE_UFRAG_MAX, IceCredentials, SetTransport,
+    TransportConfig, TransportKeys, TransportRecord, slot_of_ufrag, transport_flags,
 };
 pub use video::{
     H264Level, H264Profile, PROFILE_LEVEL_ID_LEN, ProfileLevelId, VideoLimits, macroblocks,

@@ -18,6 +18,29 @@ pub const ICE_UFRAG_MAX: usize = 32;
 /// Longest ICE password that we take, bytes (browsers use 22 to 24).
 pub const ICE_PWD_MAX: usize = 64;
 
+/// Letters of our own credentials (RFC 8839 section 5.4: ice-char).
+const ICE_CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Letters at the beginning of our ufrag that name the leg slot, 6 bits each.
+const SLOT_LETTERS: usize = 3;
+const _: () = assert!(crate::MAX_LEGS_PER_WORKER <= 1 << (6 * SLOT_LETTERS));
+/// Random letters of our ufrag (30 bits) and of our password (144 bits; RFC 8445
+/// section 5.3 wants 24 and 128).
+const RANDOM_UFRAG_LETTERS: usize = 5;
+const RANDOM_PWD_LETTERS: usize = 24;
+/// Random bytes that [`IceCredentials::ours`] takes.
+pub const ICE_RANDOM_LEN: usize = RANDOM_UFRAG_LETTERS + RANDOM_PWD_LETTERS;
+
+/// The leg slot that a ufrag of ours names (see [`IceCredentials::ours`]); `None` when
+/// it cannot be one of ours. Whether it *is* the leg's, the leg must say.
+#[must_use]
+pub fn slot_of_ufrag(ufrag: &str) -> Option<u32> {
+    let letters = ufrag.as_bytes().first_chunk::<SLOT_LETTERS>()?;
+    letters.iter().try_fold(0, |slot, letter| {
+        let value = ICE_CHARS.iter().position(|char| char == letter)?;
+        Some(slot << 6 | value as u32)
+    })
+}
+
 /// ICE credentials of one end: bytes in use, then zeros.
 #[derive(Clone, Copy, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -74,6 +97,28 @@ impl IceCredentials {
         Some(credentials)
     }
 
+    /// Ours for the leg in `slot`. All legs of a worker share its ports, so the user
+    /// name fragment begins with the slot, three letters of base 64 with the highest
+    /// bits first; the worker finds the leg of a stranger's first check by it. The
+    /// rest is `random`. New ones for the same slot are an ICE restart.
+    #[must_use]
+    pub fn ours(slot: u32, random: &[u8; ICE_RANDOM_LEN]) -> Self {
+        let letter = |bits: u32| ICE_CHARS[bits as usize & 63];
+        let mut credentials = Self::default();
+        let (name, pwd) = random.split_at(RANDOM_UFRAG_LETTERS);
+        let (letters, rest) = credentials.ufrag.split_at_mut(SLOT_LETTERS);
+        for (place, shift) in letters.iter_mut().zip([12, 6, 0]) {
+            *place = letter(slot >> shift);
+        }
+        for (place, byte) in rest.iter_mut().zip(name) {
+            *place = letter(u32::from(*byte));
+        }
+        for (place, byte) in credentials.pwd.iter_mut().zip(pwd) {
+            *place = letter(u32::from(*byte));
+        }
+        credentials
+    }
+
     /// ice-ufrag; empty for none.
     #[must_use]
     pub fn ufrag(&self) -> &str {
@@ -111,8 +156,7 @@ pub struct TransportConfig {
     pub generation: u32,
     /// [`transport_flags`].
     pub flags: u32,
-    /// Ours. The user name fragment begins with the leg's slot, so that the worker
-    /// finds the leg of a stranger's first packet; `plenum-ice` says how.
+    /// Ours, from [`IceCredentials::ours`].
     pub local: IceCredentials,
     /// The far end's.
     pub remote: IceCredentials,
@@ -251,6 +295,22 @@ mod tests {
     use std::format;
 
     use super::*;
+
+    #[test]
+    fn our_ufrag_names_its_slot_and_is_new_each_time() {
+        for slot in [0, 1, 63, 64, 4_095, 4_096, crate::MAX_LEGS_PER_WORKER - 1] {
+            let one = IceCredentials::ours(slot, &[0xa5; ICE_RANDOM_LEN]);
+            let other = IceCredentials::ours(slot, &[0x5a; ICE_RANDOM_LEN]);
+            assert_eq!(slot_of_ufrag(one.ufrag()), Some(slot));
+            assert_ne!(one.ufrag(), other.ufrag());
+            assert_ne!(one.pwd(), other.pwd());
+            // What others accept of us, we do too.
+            assert_eq!(IceCredentials::new(one.ufrag(), one.pwd()), Some(one));
+        }
+        assert_eq!(slot_of_ufrag("BA"), None);
+        assert_eq!(slot_of_ufrag("A-A"), None);
+        assert_eq!(slot_of_ufrag("BAAxxxxx"), Some(4_096));
+    }
 
     #[test]
     fn credentials_are_kept_as_they_are_or_refused() {

@@ -16,7 +16,7 @@ use std::thread;
 use plenum_ring::{Arena, Doorbell, OpenError};
 use plenum_worker::{SetupError, Worker, WorkerSetup};
 
-pub use plenum_worker::LegSockets;
+pub use plenum_worker::{LegSockets, WorkerSockets};
 
 /// What the supervisor hands down to the dataplane process.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ pub struct InheritedWorker {
     pub core: Option<u32>,
     /// Rung when its command ring has something for the sleeping worker.
     pub doorbell: OwnedFd,
-    /// Media sockets by leg slot; as many as the arena has leg slots.
-    pub sockets: Vec<LegSockets>,
+    /// Its sockets; as many for legs as the arena has leg slots.
+    pub sockets: WorkerSockets,
 }
 
 /// Why the dataplane could not run, or stopped.
@@ -84,7 +84,7 @@ pub fn run(inherited: Inherited) -> Result<(), RunError> {
     for worker in &inherited.workers {
         check(
             "leg sockets",
-            worker.sockets.len(),
+            worker.sockets.legs.len(),
             layout.legs_per_worker as usize,
         )?;
     }

@@ -24,4 +24,4 @@ mod tick;
 mod wheel;
 mod worker;
 
-pub use worker::{LegSockets, SetupError, Worker, WorkerSetup};
+pub use worker::{LegSockets, SetupError, Worker, WorkerSetup, WorkerSockets};

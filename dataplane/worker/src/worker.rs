@@ -47,6 +47,15 @@ pub struct LegSockets {
     pub rtcp: OwnedFd,
 }
 
+/// All media sockets of one worker.
+#[derive(Debug)]
+pub struct WorkerSockets {
+    /// By leg slot.
+    pub legs: Vec<LegSockets>,
+    /// Those that all browsers share, each bound to one address of ours.
+    pub browsers: Vec<OwnedFd>,
+}
+
 /// What a worker is made of.
 #[derive(Debug)]
 pub struct WorkerSetup {
@@ -60,8 +69,8 @@ pub struct WorkerSetup {
     pub doorbell: Doorbell,
     /// Rung when an event waits.
     pub control_doorbell: Doorbell,
-    /// By leg slot.
-    pub sockets: Vec<LegSockets>,
+    /// Where packets come and go.
+    pub sockets: WorkerSockets,
 }
 
 /// Why a worker cannot start.
@@ -136,14 +145,17 @@ impl Worker {
         }
         let slots = view.legs();
         let mut driver = Driver::new(Config {
-            sockets: slots * 2,
+            sockets: slots * 2 + sockets.browsers.len() as u32,
             receive_slots: receive_slots(slots),
             send_slots: send_slots(slots),
             ..Config::default()
         })?;
-        for (slot, sockets) in (0..slots).zip(sockets) {
+        for (slot, sockets) in (0..slots).zip(sockets.legs) {
             driver.register_socket(rtp_key(slot), sockets.rtp)?;
             driver.register_socket(rtcp_key(slot), sockets.rtcp)?;
+        }
+        for (key, socket) in (slots * 2..).zip(sockets.browsers) {
+            driver.register_socket(key, socket)?;
         }
         driver.watch_doorbell(doorbell.as_fd())?;
         shelf::begin(receive_slots(slots) as usize);

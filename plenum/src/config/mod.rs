@@ -313,12 +313,23 @@ impl Loader {
                 }
             }
         }
-        let udp = settings.sip.udp_port;
-        if udp != 0 && settings.media.ports.range().contains(&udp) {
+        let datagrams = [
+            ("sip.udp_port", settings.sip.udp_port),
+            ("media.webrtc_port", settings.media.webrtc_port),
+        ];
+        for (key, port) in datagrams {
+            if port != 0 && settings.media.ports.range().contains(&port) {
+                problems.push(format!(
+                    "{key}: port {port} lies within media.ports, which is {}-{}",
+                    settings.media.ports.range().start(),
+                    settings.media.ports.range().end()
+                ));
+            }
+        }
+        if datagrams[0].1 != 0 && datagrams[0].1 == datagrams[1].1 {
             problems.push(format!(
-                "sip.udp_port: port {udp} lies within media.ports, which is {}-{}",
-                settings.media.ports.range().start(),
-                settings.media.ports.range().end()
+                "media.webrtc_port: port {} is already that of sip.udp_port",
+                datagrams[1].1
             ));
         }
         self.problems.extend(problems);

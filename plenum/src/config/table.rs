@@ -7,7 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use super::value::{Encryption, LogFormat, LogLevel, OptionalPath, Ports, Raw, Value, Whole};
+use super::value::{
+    Encryption, LogFormat, LogLevel, OptionalIp, OptionalPath, Ports, Raw, Value, Whole,
+};
 
 /// One row of the table.
 pub(crate) struct Entry {
@@ -121,6 +123,10 @@ settings! {
     media: Media "media." {
         /// UDP ports for RTP and RTCP, two for each call leg.
         ports: Ports = Ports::new(20_000, 29_999);
+        /// UDP port for all browsers of the first media worker; each further worker has the next one.
+        webrtc_port: u16 = 3480;
+        /// Address under which browsers reach the listen address through a 1:1 NAT; empty without NAT.
+        public_ip: OptionalIp = OptionalIp::default();
         /// Differentiated services code point of media packets (RFC 2474); 46 is usual for sound.
         dscp: Whole<0, 63> = Whole::new(0);
         /// Encryption of media (SRTP with SDES keys).

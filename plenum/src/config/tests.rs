@@ -126,6 +126,14 @@ fn what_does_not_go_together_is_refused() {
             vec![("PLENUM_MEDIA_PORTS", "5000-6000")],
             "sip.udp_port: port 5060 lies within",
         ),
+        (
+            vec![("PLENUM_MEDIA_WEBRTC_PORT", "20000")],
+            "media.webrtc_port: port 20000 lies within",
+        ),
+        (
+            vec![("PLENUM_MEDIA_WEBRTC_PORT", "5060")],
+            "media.webrtc_port: port 5060 is already that of sip.udp_port",
+        ),
     ] {
         let problems = with_variables(&variables).unwrap_err();
         assert!(problems.contains(expected), "{problems}");

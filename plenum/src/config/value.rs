@@ -221,6 +221,36 @@ impl Value for Vec<IpAddr> {
     }
 }
 
+/// An address that may be left empty.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct OptionalIp(Option<IpAddr>);
+
+impl OptionalIp {
+    pub(crate) const fn get(self) -> Option<IpAddr> {
+        self.0
+    }
+}
+
+impl Value for OptionalIp {
+    fn allowed() -> String {
+        "an IP address, or \"\" for none".to_owned()
+    }
+
+    fn parse(raw: &Raw) -> Option<Self> {
+        match raw.one()?.trim_matches(['[', ']']) {
+            "" => Some(Self(None)),
+            text => {
+                let ip: IpAddr = text.parse().ok()?;
+                (!ip.is_unspecified()).then_some(Self(Some(ip)))
+            }
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(&self.0.map(|ip| ip.to_string()).unwrap_or_default())
+    }
+}
+
 /// Names, possibly none.
 impl Value for Vec<String> {
     fn allowed() -> String {
@@ -369,6 +399,8 @@ mod tests {
         survives::<OptionalPath>("");
         survives::<OptionalPath>("a.pem");
         survives::<Vec<IpAddr>>("127.0.0.1, [::1]");
+        survives::<OptionalIp>("");
+        survives::<OptionalIp>("2001:db8::7");
         survives::<Vec<String>>("");
         survives::<Vec<String>>("example.org,meet.example.org");
         survives::<Ports>("20000 - 29999");
@@ -385,6 +417,8 @@ mod tests {
         assert_eq!(parse::<u16>("65536"), None);
         assert_eq!(parse::<Vec<IpAddr>>(""), None);
         assert_eq!(parse::<Vec<IpAddr>>("127.0.0.1,localhost"), None);
+        assert_eq!(parse::<OptionalIp>("0.0.0.0"), None);
+        assert_eq!(parse::<OptionalIp>("meet.example.org"), None);
         assert_eq!(parse::<Ports>("20000"), None);
         assert_eq!(parse::<Ports>("20000-20000"), None);
         assert_eq!(parse::<Ports>("0-10"), None);

@@ -133,15 +133,10 @@ pub(crate) fn run() -> Result<(), ControlError> {
 }
 
 fn make_data_dir(path: &Path) -> Result<(), ControlError> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| ControlError::DataDir {
-            path: path.to_owned(),
-            source,
-        })
+    certificate::make_private_folder(path).map_err(|source| ControlError::DataDir {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 async fn serve(inherited: Inherited) -> Result<(), ControlError> {

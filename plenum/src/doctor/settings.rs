@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             let text: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             findings.push(Finding::ok("listen addresses", text.join(", ")));
             findings.extend(ports(settings, &addresses));
+            findings.push(browser_port(settings, &addresses));
         }
         Err(error) => findings.push(Finding::fail("listen addresses", error.to_string(), "")),
     }
@@ -138,6 +139,21 @@ fn ports(settings: &Settings, addresses: &[IpAddr]) -> Vec<Finding> {
             Finding::ok(what, format!("port {port} is free"))
         })
         .collect()
+}
+
+/// The first worker's; those above it are tried when the server starts.
+fn browser_port(settings: &Settings, addresses: &[IpAddr]) -> Finding {
+    const WHAT: &str = "WebRTC";
+    let port = settings.media.webrtc_port;
+    match supervise::bind_browser_sockets(addresses, port, 0) {
+        Ok(_) if port == 0 => Finding::ok(WHAT, "the kernel chooses the port"),
+        Ok(_) => Finding::ok(WHAT, format!("UDP port {port} is free")),
+        Err((address, error)) => Finding::fail(
+            WHAT,
+            format!("UDP {address}: {error}"),
+            "another program has it, or the server runs: else set media.webrtc_port",
+        ),
+    }
 }
 
 fn media_ports(settings: &Settings) -> Finding {

@@ -84,8 +84,11 @@ impl Child {
             let sockets: Vec<BorrowedFd<'_>> = estate
                 .workers
                 .iter()
-                .flat_map(|worker| &worker.pairs)
-                .flat_map(|pair| [pair.rtp.as_fd(), pair.rtcp.as_fd()])
+                .flat_map(|worker| {
+                    let pairs = worker.pairs.iter();
+                    let legs = pairs.flat_map(|pair| [pair.rtp.as_fd(), pair.rtcp.as_fd()]);
+                    legs.chain(worker.browsers.iter().map(|shared| shared.socket.as_fd()))
+                })
                 .collect();
             for chunk in sockets.chunks(FDS_MAX) {
                 self.channel.send(&Message::Sockets, chunk)?;

@@ -1,6 +1,7 @@
 //! What outlives the processes: the arena, the doorbells, the media sockets.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use plenum_abi::{Layout, MAX_LEGS_PER_WORKER};
@@ -9,9 +10,11 @@ use rustix::process::{Resource, Rlimit};
 
 use crate::channel::{Inheritance, WorkerPlace};
 use crate::config::Config;
+use crate::dtls_identity::{DtlsIdentity, DtlsIdentityError};
 use crate::plan::Plan;
+use crate::{addresses, clock};
 
-use super::sockets::{self, Pair};
+use super::sockets::{self, BROWSER_ADDRESSES_MAX, BrowserSocket, Pair};
 
 /// Descriptors that the processes need beside media sockets.
 const OTHER_DESCRIPTORS: u64 = 512;
@@ -24,10 +27,22 @@ pub(crate) enum EstateError {
     NoPorts { first: u16, last: u16 },
     /// The kernel refused a media socket.
     #[error("cannot bind media sockets to {address} (from the setting listen): {source}")]
-    Bind {
-        address: std::net::IpAddr,
+    Bind { address: IpAddr, source: io::Error },
+    /// The machine does not tell its addresses.
+    #[error("listen: {0}")]
+    Addresses(io::Error),
+    /// More workers than ports above the first.
+    #[error("media.webrtc_port: each of {workers} workers needs a port, and {first} is too high")]
+    BrowserPorts { first: u16, workers: u32 },
+    /// A socket for browsers cannot be bound.
+    #[error("media.webrtc_port: cannot bind UDP {address}: {source}")]
+    BindBrowsers {
+        address: SocketAddr,
         source: io::Error,
     },
+    /// Browsers would not know whom they talk to.
+    #[error("data_dir: {0}")]
+    Identity(#[from] DtlsIdentityError),
     /// No memory.
     #[error("{0}: {source}", source = std::error::Error::source(.0).map(ToString::to_string).unwrap_or_default())]
     Arena(#[from] CreateError),
@@ -41,6 +56,7 @@ pub(crate) enum EstateError {
 pub(super) struct WorkerEstate {
     pub(super) doorbell: Doorbell,
     pub(super) pairs: Vec<Pair>,
+    pub(super) browsers: Vec<BrowserSocket>,
 }
 
 /// All of it.
@@ -52,10 +68,15 @@ pub(crate) struct Estate {
     pub(super) inheritance: Inheritance,
 }
 
+/// Descriptors that so many workers need beside those of leg slots.
+fn other_descriptors(workers: u32) -> u64 {
+    u64::from(workers) * BROWSER_ADDRESSES_MAX as u64 + OTHER_DESCRIPTORS
+}
+
 /// Descriptors that so many legs need, in one process.
 pub(crate) fn descriptors_needed(legs_max: u32, workers: u32) -> u64 {
     let slots = u64::from(slots_per_worker(legs_max, workers)) * u64::from(workers);
-    slots * 2 + OTHER_DESCRIPTORS
+    slots * 2 + other_descriptors(workers)
 }
 
 /// Layout of the arena for so many legs.
@@ -99,8 +120,9 @@ impl Estate {
         let workers = u32::try_from(plan.cores.len()).unwrap_or(u32::MAX).max(1);
         let mut wanted = slots_per_worker(plan.legs_max, workers) as usize * workers as usize;
         let descriptors = raise_descriptor_limit();
-        let affordable = usize::try_from(descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2)
-            .unwrap_or(usize::MAX);
+        let affordable =
+            usize::try_from(descriptors.saturating_sub(other_descriptors(workers)) / 2)
+                .unwrap_or(usize::MAX);
         if wanted > affordable {
             tracing::warn!(
                 wanted,
@@ -134,6 +156,11 @@ impl Estate {
             video_streams_per_worker: 0,
         };
         let arena = Arena::create(layout)?;
+        let ours = addresses::expand(&settings.general.listen).map_err(EstateError::Addresses)?;
+        let browser_ports = browser_ports(settings.media.webrtc_port, workers)?;
+        let public_ip = settings.media.public_ip.get();
+        let identity =
+            DtlsIdentity::load_or_make(&settings.general.data_dir, clock::unix_ms() / 1_000)?;
         if !arena.is_locked() {
             tracing::warn!(
                 bytes = layout.len(),
@@ -142,15 +169,21 @@ impl Estate {
         }
         let mut estates = Vec::new();
         let mut places = Vec::new();
-        for core in &plan.cores {
+        for (core, port) in plan.cores.iter().zip(browser_ports) {
             let pairs: Vec<Pair> = pairs.drain(..slots as usize).collect();
+            let browsers = sockets::bind_browser_sockets(&ours, port, dscp)
+                .map_err(|(address, source)| EstateError::BindBrowsers { address, source })?;
+            let bound: Vec<SocketAddr> = browsers.iter().map(|socket| socket.address).collect();
             places.push(WorkerPlace {
                 core: *core,
                 rtp_ports: pairs.iter().map(|pair| pair.rtp_port).collect(),
+                browser_sockets: bound.len(),
+                candidates: candidates(&bound, public_ip),
             });
             estates.push(WorkerEstate {
                 doorbell: Doorbell::new().map_err(EstateError::Doorbell)?,
                 pairs,
+                browsers,
             });
         }
         let started_at = SystemTime::now()
@@ -165,15 +198,63 @@ impl Estate {
                 profile: plan.profile.clone(),
                 legs_max,
                 started_at,
+                fingerprint: identity.fingerprint(),
                 workers: places,
             },
         })
     }
 }
 
+/// Port of each worker's sockets for browsers; 0 lets the kernel choose.
+fn browser_ports(first: u16, workers: u32) -> Result<Vec<u16>, EstateError> {
+    if first == 0 {
+        return Ok(vec![0; workers as usize]);
+    }
+    let ports: Vec<u16> = (first..=u16::MAX).take(workers as usize).collect();
+    if ports.len() < workers as usize {
+        return Err(EstateError::BrowserPorts { first, workers });
+    }
+    Ok(ports)
+}
+
+/// Where browsers are told to find a worker: through the NAT first, for who is on
+/// this side of it finds the others as well.
+fn candidates(bound: &[SocketAddr], public_ip: Option<IpAddr>) -> Vec<SocketAddr> {
+    let behind = |ip: &IpAddr| {
+        let same_family = |address: &&SocketAddr| address.is_ipv4() == ip.is_ipv4();
+        let local = bound.iter().find(same_family)?;
+        Some(SocketAddr::new(*ip, local.port()))
+    };
+    let public = public_ip.as_ref().and_then(behind);
+    let local = bound.iter().copied();
+    public.into_iter().chain(local).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_worker_has_the_next_port_for_browsers() {
+        assert_eq!(browser_ports(3480, 3).unwrap(), [3480, 3481, 3482]);
+        assert_eq!(browser_ports(0, 2).unwrap(), [0, 0]);
+        assert_eq!(browser_ports(65_534, 2).unwrap(), [65_534, 65_535]);
+        assert!(browser_ports(65_534, 3).is_err());
+    }
+
+    #[test]
+    fn the_public_address_is_a_candidate_where_there_is_a_nat() {
+        let bound: Vec<SocketAddr> = ["10.0.0.2:3480", "[fd00::2]:3480"]
+            .map(|text| text.parse().unwrap())
+            .to_vec();
+        assert_eq!(candidates(&bound, None), bound);
+        let public = candidates(&bound, Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(public[0], "192.0.2.7:3480".parse().unwrap());
+        assert_eq!(public[1..], bound);
+        // Nothing of that family is behind it.
+        let none = candidates(&bound[..1], Some("2001:db8::7".parse().unwrap()));
+        assert_eq!(none, bound[..1]);
+    }
 
     #[test]
     fn there_are_more_slots_than_legs_and_never_more_than_the_arena_takes() {

@@ -37,7 +37,7 @@ pub(crate) use child::Role;
 use estate::Estate;
 pub(crate) use estate::{EstateError, descriptors_needed, layout, raise_descriptor_limit};
 use restarts::{Restarts, Verdict};
-pub(crate) use sockets::{bind_address, bind_pairs};
+pub(crate) use sockets::{bind_address, bind_browser_sockets, bind_pairs};
 
 /// How often heartbeats are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(250);

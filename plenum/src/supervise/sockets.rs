@@ -6,6 +6,10 @@
 //! next one (RFC 3550 section 11); a pair of which somebody else has a port is
 //! passed over.
 //!
+//! Browsers need no socket each: all of a worker share one for each listen
+//! address, and ICE credentials tell them apart. Here each address has a socket of
+//! its own, because ICE must know on which of them a check came in.
+//!
 //! With one listen address they are bound to that address; with several, to all
 //! of the machine's, because a leg has one socket and may come in on any of
 //! them. Packets from strangers are refused by the leg's learning rule,
@@ -91,6 +95,68 @@ pub(crate) fn bind_pairs(
     Ok(pairs)
 }
 
+/// One of the sockets that all browsers of a worker share.
+#[derive(Debug)]
+pub(crate) struct BrowserSocket {
+    pub(crate) address: SocketAddr,
+    pub(crate) socket: OwnedFd,
+}
+
+/// Most addresses on which browsers are met: each is one more for every browser to check.
+pub(super) const BROWSER_ADDRESSES_MAX: usize = 8;
+/// What all browsers of a worker send between two of its turns must fit, bytes. The
+/// kernel cuts it down to its own limit.
+const BROWSER_BUFFER: usize = 4 << 20;
+/// Ports that are tried where the kernel chooses: one that is free on the first
+/// address may be taken on the next.
+const CHOSEN_PORT_TRIES: usize = 16;
+
+/// Binds the sockets that all browsers of one worker share: one on each of
+/// `addresses` (eight at most), all on `port`. With port 0 the kernel chooses.
+///
+/// # Errors
+/// What the kernel said, and of which address.
+pub(crate) fn bind_browser_sockets(
+    addresses: &[IpAddr],
+    port: u16,
+    dscp: u8,
+) -> Result<Vec<BrowserSocket>, (SocketAddr, io::Error)> {
+    let options = SocketOptions {
+        dscp,
+        receive_buffer: BROWSER_BUFFER,
+        send_buffer: BROWSER_BUFFER,
+    };
+    let mut last = None;
+    for _ in 0..if port == 0 { CHOSEN_PORT_TRIES } else { 1 } {
+        match bind_on_each(addresses, port, &options) {
+            Err((address, error)) if error.kind() == io::ErrorKind::AddrInUse => {
+                last = Some((address, error));
+            }
+            other => return other,
+        }
+    }
+    last.map_or(Ok(Vec::new()), Err)
+}
+
+fn bind_on_each(
+    addresses: &[IpAddr],
+    mut port: u16,
+    options: &SocketOptions,
+) -> Result<Vec<BrowserSocket>, (SocketAddr, io::Error)> {
+    let mut sockets = Vec::new();
+    for ip in addresses.iter().take(BROWSER_ADDRESSES_MAX) {
+        let wanted = SocketAddr::new(*ip, port);
+        let bound = media_socket(wanted, options).and_then(|socket| {
+            let address = rustix::net::getsockname(&socket)?.try_into()?;
+            Ok(BrowserSocket { address, socket })
+        });
+        let socket = bound.map_err(|error| (wanted, error))?;
+        port = socket.address.port();
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
@@ -129,6 +195,24 @@ mod tests {
         assert_eq!(bound(&["::1"]), "::1");
         assert_eq!(bound(&["127.0.0.1", "192.0.2.1"]), "0.0.0.0");
         assert_eq!(bound(&["127.0.0.1", "::1"]), "::");
+    }
+
+    #[test]
+    fn browsers_share_one_port_on_each_address() {
+        let addresses = ["127.0.0.1", "::1"].map(|text| text.parse().unwrap());
+        let sockets = bind_browser_sockets(&addresses, 0, 0).unwrap();
+        let port = sockets[0].address.port();
+        assert_ne!(port, 0);
+        let bound: Vec<SocketAddr> = sockets.iter().map(|socket| socket.address).collect();
+        assert_eq!(bound, addresses.map(|ip| SocketAddr::new(ip, port)));
+        let (address, error) = bind_browser_sockets(&addresses, port, 0).unwrap_err();
+        assert_eq!(address, bound[0]);
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let many: Vec<IpAddr> = (1..=9)
+            .map(|n| Ipv4Addr::new(127, 0, 0, n).into())
+            .collect();
+        let sockets = bind_browser_sockets(&many, 0, 0).unwrap();
+        assert_eq!(sockets.len(), BROWSER_ADDRESSES_MAX);
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub(crate) fn plenum(data: &Path) -> Command {
         .env("PLENUM_SIP_UDP_PORT", "0")
         .env("PLENUM_SIP_TCP_PORT", "0")
         .env("PLENUM_SIP_TLS_PORT", "0")
-        .env("PLENUM_HTTPS_PORT", "0");
+        .env("PLENUM_HTTPS_PORT", "0")
+        .env("PLENUM_MEDIA_WEBRTC_PORT", "0");
     command
 }
 

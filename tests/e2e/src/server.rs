@@ -48,6 +48,7 @@ impl Server {
             .env("PLENUM_SIP_TCP_PORT", "0")
             .env("PLENUM_SIP_TLS_PORT", "0")
             .env("PLENUM_HTTPS_PORT", "0")
+            .env("PLENUM_MEDIA_WEBRTC_PORT", "0")
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
