@@ -6,6 +6,7 @@
 //! far end's offer  -> answer   -> our answer, Negotiated
 //! our wish         -> offer    -> our offer   -> accept_answer -> Negotiated
 //! later, either way: reanswer / reoffer, given the last SDP we sent
+//! a browser's offer, first and later                -> webrtc::answer
 //! ```
 //!
 //! The text we sent last is the whole state between two exchanges: session id,
@@ -22,6 +23,7 @@ mod ours;
 mod remote;
 mod sdes;
 mod types;
+pub mod webrtc;
 
 #[cfg(test)]
 mod tests;

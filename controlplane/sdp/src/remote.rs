@@ -94,7 +94,7 @@ fn address(connection: &Connection) -> Result<IpAddr, NegotiationError> {
     Ok(ip)
 }
 
-fn direction(attributes: &[Attribute]) -> Option<Direction> {
+pub(crate) fn direction(attributes: &[Attribute]) -> Option<Direction> {
     [
         Direction::BOTH,
         Direction::SEND,
@@ -175,6 +175,16 @@ impl RemoteAudio {
         let connection = connection
             .ok_or_else(|| NegotiationError::Malformed("no connection line".to_owned()))?;
         let rtp = SocketAddr::new(address(connection)?, media.port);
+        Ok(Self::read_at(session, media, rtp, secure_profile))
+    }
+
+    /// Reads an audio line whose address was found by other means.
+    pub(crate) fn read_at(
+        session: &Session,
+        media: &Media,
+        rtp: SocketAddr,
+        secure_profile: bool,
+    ) -> Self {
         let rtcp_mux = attribute(&media.attributes, "rtcp-mux").is_some();
         let rtcp = if rtcp_mux {
             rtp
@@ -216,7 +226,7 @@ impl RemoteAudio {
                 .and_then(|value| value.trim().parse::<f32>().ok())
                 .map(|value| value.clamp(0.0, 255.0) as u8)
         };
-        Ok(Self {
+        Self {
             formats,
             rtp,
             rtcp,
@@ -229,6 +239,6 @@ impl RemoteAudio {
             packet_ms: milliseconds("ptime"),
             packet_ms_max: milliseconds("maxptime"),
             opus,
-        })
+        }
     }
 }
