@@ -3,7 +3,7 @@
 //! ```text
 //!   application -- Link::send --> queue --> command ring --> worker
 //!   application <- Link::next --------------- event ring <-- worker
-//!   application -- Slots: which leg and conference slots are whose
+//!   application -- Slots: which slots of legs, conferences and video are whose
 //!   application <- Link::live_legs, live_conferences: what runs, from the arena
 //! ```
 //! A command is desired state, so that one that is still waiting when the next
@@ -17,6 +17,6 @@ mod link;
 mod queue;
 mod slots;
 
-pub use link::{AttachError, Counters, Link, LiveConference, LiveLeg};
+pub use link::{AttachError, Counters, Link, LiveConference, LiveLeg, LiveVideo};
 pub use queue::Overflow;
-pub use slots::{REST, Slot, Slots};
+pub use slots::{Generations, REST, Slot, Slots};

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use plenum_abi::{
     Command, CommandKind, ConferenceConfig, ConferenceRecord, Event, LegConfig, LegRecord, Nanos,
+    TransportConfig, VideoConfig, VideoRecord,
 };
 use plenum_ring::{Arena, CommandProducer, Doorbell, EventConsumer, OpenError, WorkerView};
 use tokio::net::unix::pipe::Receiver;
 
 use crate::queue::{Overflow, Queue};
-use crate::slots::{Slot, Slots};
+use crate::slots::{Generations, Slot, Slots};
 
 /// Most events taken at a time, so that a flood does not keep others waiting.
 const BATCH: usize = 256;
@@ -51,6 +52,15 @@ pub struct LiveConference {
     pub slot: Slot,
     /// What it was last told.
     pub config: ConferenceConfig,
+}
+
+/// A video stream that runs, as the arena has it.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveVideo {
+    /// Its slot.
+    pub slot: Slot,
+    /// What it was last told.
+    pub config: VideoConfig,
 }
 
 /// A leg's counters at one moment; see [`plenum_abi::LegStats`].
@@ -133,8 +143,12 @@ impl Link {
                 workers: layout.workers,
             });
         }
-        // Every slot may have one command waiting, and some more for digits.
-        let capacity = (layout.legs_per_worker + layout.conferences_per_worker) as usize + 1_024;
+        // Every slot, and every leg's transport, may have one command waiting, and some
+        // more for digits and candidates.
+        let slots = 2 * layout.legs_per_worker
+            + layout.conferences_per_worker
+            + layout.video_streams_per_worker;
+        let capacity = slots as usize + 1_024;
         let workers = (0..)
             .zip(worker_bells)
             .map(|(index, doorbell)| {
@@ -179,11 +193,19 @@ impl Link {
             let conferences = (0..view.conferences())
                 .filter_map(|slot| view.conference(slot))
                 .map(|record| record.generation.load(Ordering::Acquire));
-            (legs.collect(), conferences.collect())
+            let video = (0..view.video_streams())
+                .filter_map(|slot| view.video_stream(slot))
+                .map(|record| record.generation.load(Ordering::Acquire));
+            Generations {
+                legs: legs.collect(),
+                conferences: conferences.collect(),
+                video: video.collect(),
+            }
         }))
     }
 
-    /// Says `kind` with `payload` to a worker; the token comes back in answers.
+    /// Says `kind` with `payload` to a worker; the token comes back in answers. Its
+    /// low byte is the kind, so that a refusal says what was refused.
     /// While the ring is full it waits here: call [`Self::flush`] now and then.
     ///
     /// # Errors
@@ -197,7 +219,7 @@ impl Link {
         kind: CommandKind,
         payload: &T,
     ) -> Result<u64, Overflow> {
-        let token = self.next_token;
+        let token = self.next_token << 8 | u64::from(kind as u32 & 0xff);
         self.next_token += 1;
         let link = &mut self.workers[worker as usize];
         link.queue.push(Command::new(kind, token, payload))?;
@@ -298,6 +320,44 @@ impl Link {
             }
         }
         live
+    }
+
+    /// Every video stream that runs. A torn record is none.
+    #[must_use]
+    pub fn live_videos(&self) -> Vec<LiveVideo> {
+        let mut live = Vec::new();
+        for (worker, link) in (0..).zip(&self.workers) {
+            for slot in 0..link.view.video_streams() {
+                let record = link.view.video_stream(slot);
+                let config = record.and_then(VideoRecord::live_config);
+                live.extend(config.map(|config| LiveVideo {
+                    slot: Slot {
+                        worker,
+                        slot,
+                        generation: config.generation,
+                    },
+                    config,
+                }));
+            }
+        }
+        live
+    }
+
+    /// What a video stream was last told, if it runs under this generation.
+    #[must_use]
+    pub fn live_video(&self, slot: Slot) -> Option<VideoConfig> {
+        let worker = self.workers.get(slot.worker as usize)?;
+        let config = worker.view.video_stream(slot.slot)?.live_config()?;
+        (config.generation == slot.generation).then_some(config)
+    }
+
+    /// What a leg's transport was last told, if it runs under this generation.
+    #[must_use]
+    pub fn live_transport(&self, slot: Slot) -> Option<TransportConfig> {
+        let worker = self.workers.get(slot.worker as usize)?;
+        let record = worker.view.transport(slot.slot)?;
+        let config = record.config.load::<TransportConfig>()?;
+        (config.generation == slot.generation).then_some(config)
     }
 
     /// What a leg was last told, if it runs under this generation.

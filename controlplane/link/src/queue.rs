@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use plenum_abi::{Command, CommandKind, SetConference, SetLeg, SetTransport, SlotRef};
+use plenum_abi::{Command, CommandKind, SetConference, SetLeg, SetTransport, SetVideo, SlotRef};
 
 /// More commands wait than a worker has slots for. The wish is lost; the next
 /// reconciliation makes it good.
@@ -16,6 +16,7 @@ pub struct Overflow;
 enum Subject {
     Leg(SlotRef),
     Transport(SlotRef),
+    Video(SlotRef),
     Conference(SlotRef),
 }
 
@@ -49,6 +50,14 @@ fn subject(command: &Command) -> Option<Subject> {
                 generation: transport.config.generation,
             })
         }
+        CommandKind::SetVideo => {
+            let video = command.payload::<SetVideo>();
+            Subject::Video(SlotRef {
+                slot: video.slot,
+                generation: video.config.generation,
+            })
+        }
+        CommandKind::RemoveVideo => Subject::Video(command.payload()),
         CommandKind::SetConference => {
             let conference = command.payload::<SetConference>();
             Subject::Conference(SlotRef {
@@ -157,15 +166,23 @@ mod tests {
     }
 
     #[test]
-    fn conference_transport_and_leg_of_the_same_number_are_three() {
+    fn slots_of_the_same_number_but_another_kind_are_not_the_same() {
         let mut queue = Queue::new(10);
         let transport = SetTransport {
             slot: 1,
             ..SetTransport::default()
         };
+        let video = SetVideo {
+            slot: 1,
+            ..SetVideo::default()
+        };
         for token in [0, 3] {
-            let command = Command::new(CommandKind::SetTransport, token, &transport);
-            queue.push(command).unwrap();
+            queue
+                .push(Command::new(CommandKind::SetTransport, token, &transport))
+                .unwrap();
+            queue
+                .push(Command::new(CommandKind::SetVideo, token + 1, &video))
+                .unwrap();
         }
         queue.push(set_leg(1, 1)).unwrap();
         let conference = SetConference {
@@ -175,7 +192,7 @@ mod tests {
         queue
             .push(Command::new(CommandKind::SetConference, 2, &conference))
             .unwrap();
-        assert_eq!(drain(&mut queue), [3, 1, 2]);
+        assert_eq!(drain(&mut queue), [3, 4, 1, 2]);
     }
 
     #[test]

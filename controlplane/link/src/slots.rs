@@ -120,26 +120,41 @@ impl Table {
     }
 }
 
-/// All leg and conference slots.
+/// Generations of the last tenants of one worker's slots.
+#[derive(Clone, Debug, Default)]
+pub struct Generations {
+    /// Of each leg slot.
+    pub legs: Vec<u32>,
+    /// Of each conference slot.
+    pub conferences: Vec<u32>,
+    /// Of each video stream's slot.
+    pub video: Vec<u32>,
+}
+
+/// All slots of legs, conferences and video streams.
 #[derive(Debug)]
 pub struct Slots {
     legs: Vec<Table>,
     conferences: Vec<Table>,
+    video: Vec<Table>,
 }
 
 impl Slots {
-    /// Slots by worker, each with the generation of its last tenant.
+    /// The slots of each worker.
     #[must_use]
-    pub fn new(workers: impl Iterator<Item = (Vec<u32>, Vec<u32>)>) -> Self {
-        let (legs, conferences) = workers
-            .map(|(legs, conferences)| {
-                (
-                    Table::new(legs.into_iter()),
-                    Table::new(conferences.into_iter()),
-                )
-            })
-            .unzip();
-        Self { legs, conferences }
+    pub fn new(workers: impl Iterator<Item = Generations>) -> Self {
+        let mut slots = Self {
+            legs: Vec::new(),
+            conferences: Vec::new(),
+            video: Vec::new(),
+        };
+        for worker in workers {
+            slots.legs.push(Table::new(worker.legs.into_iter()));
+            let conferences = Table::new(worker.conferences.into_iter());
+            slots.conferences.push(conferences);
+            slots.video.push(Table::new(worker.video.into_iter()));
+        }
+        slots
     }
 
     /// A conference slot on the worker with the fewest legs that has one.
@@ -166,6 +181,16 @@ impl Slots {
         })
     }
 
+    /// A slot for a video stream of a leg on this worker.
+    pub fn take_video(&mut self, worker: u32, now: Nanos) -> Option<Slot> {
+        let (slot, generation) = self.video.get_mut(worker as usize)?.take(now)?;
+        Some(Slot {
+            worker,
+            slot,
+            generation,
+        })
+    }
+
     /// A leg that runs already; `false` when the slot is somebody's or not there.
     pub fn adopt_leg(&mut self, slot: Slot) -> bool {
         let table = self.legs.get_mut(slot.worker as usize);
@@ -175,6 +200,12 @@ impl Slots {
     /// A conference that runs already; `false` when the slot is somebody's or not there.
     pub fn adopt_conference(&mut self, slot: Slot) -> bool {
         let table = self.conferences.get_mut(slot.worker as usize);
+        table.is_some_and(|table| table.adopt(slot.slot, slot.generation))
+    }
+
+    /// A video stream that runs already; `false` when the slot is somebody's or not there.
+    pub fn adopt_video(&mut self, slot: Slot) -> bool {
+        let table = self.video.get_mut(slot.worker as usize);
         table.is_some_and(|table| table.adopt(slot.slot, slot.generation))
     }
 
@@ -188,6 +219,13 @@ impl Slots {
     /// The conference is gone; its slot rests. Late or double returns are ignored.
     pub fn give_back_conference(&mut self, slot: Slot, now: Nanos) {
         if let Some(table) = self.conferences.get_mut(slot.worker as usize) {
+            table.give_back(slot.slot, slot.generation, now);
+        }
+    }
+
+    /// The video stream is gone; its slot rests. Late or double returns are ignored.
+    pub fn give_back_video(&mut self, slot: Slot, now: Nanos) {
+        if let Some(table) = self.video.get_mut(slot.worker as usize) {
             table.give_back(slot.slot, slot.generation, now);
         }
     }
@@ -216,7 +254,12 @@ mod tests {
     use super::*;
 
     fn slots(workers: usize, each: usize) -> Slots {
-        Slots::new((0..workers).map(|_| (vec![0; each], vec![0; each])))
+        let worker = Generations {
+            legs: vec![0; each],
+            conferences: vec![0; each],
+            video: vec![0; each],
+        };
+        Slots::new(std::iter::repeat_n(worker, workers))
     }
 
     #[test]
@@ -266,7 +309,12 @@ mod tests {
 
     #[test]
     fn adopted_tenants_keep_their_slots() {
-        let mut slots = Slots::new(std::iter::once((vec![7, 9, 0], vec![4])));
+        let worker = Generations {
+            legs: vec![7, 9, 0],
+            conferences: vec![4],
+            video: vec![3],
+        };
+        let mut slots = Slots::new(std::iter::once(worker));
         let running = Slot {
             worker: 0,
             slot: 1,
@@ -288,6 +336,14 @@ mod tests {
             .map(|slot| (slot.slot, slot.generation))
             .collect();
         assert_eq!(generations, [(0, 8), (2, 1)]);
+        // Video streams have slots of their own.
+        assert_eq!(slots.take_video(0, Nanos::ZERO), Some(next(0, 4)));
+        assert_eq!(slots.take_video(0, Nanos::ZERO), None);
+        assert!(!slots.adopt_video(next(0, 4)), "it is somebody's");
+        slots.give_back_video(next(0, 3), Nanos::ZERO);
+        slots.give_back_video(next(0, 4), Nanos::ZERO);
+        let rested = Nanos::ZERO + REST;
+        assert_eq!(slots.take_video(0, rested), Some(next(0, 5)));
     }
 
     proptest! {

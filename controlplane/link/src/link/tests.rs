@@ -123,7 +123,7 @@ async fn a_full_ring_makes_commands_wait_and_the_last_word_counts() {
     {
         sent += 1;
     }
-    assert_eq!(sent, COMMAND_RING_SLOTS as usize + 8 + 1_024);
+    assert_eq!(sent, COMMAND_RING_SLOTS as usize + 12 + 1_024);
 }
 
 #[tokio::test]
