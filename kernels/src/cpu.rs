@@ -1,6 +1,6 @@
 //! Which instructions this machine grants.
 //!
-//! A token ([`Avx2`], [`Avx512`], [`Neon`], [`ShaNi`], [`Vaes`]) exists only where its feature was
+//! A token ([`Avx2`], [`Avx512`], [`Neon`], [`ShaNi`], [`Vaes`], [`Vbmi`]) exists only where its feature was
 //! detected, so a function that takes one may use the feature and needs no
 //! other proof. Detection is a few loads of a cached word: call it per frame,
 //! not per sample.
@@ -28,6 +28,9 @@ pub enum Feature {
     ShaNi = 1 << 3,
     /// AES rounds on 256-bit vectors (x86-64). Needs [`Feature::Avx2`].
     Vaes = 1 << 4,
+    /// Byte permutes over 512 bits and dot products of bytes (x86-64: AVX-512 VBMI
+    /// and VNNI). Needs [`Feature::Avx512`].
+    Vbmi = 1 << 5,
 }
 
 static HIDDEN: AtomicU8 = AtomicU8::new(0);
@@ -163,6 +166,28 @@ impl Vaes {
     }
 }
 
+/// Proof that AVX-512 VBMI and VNNI, and what [`Avx512`] proves, were detected. No
+/// [`Level`], as [`ShaNi`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Vbmi(());
+
+impl Vbmi {
+    /// The token, where the machine grants it.
+    #[must_use]
+    #[inline]
+    pub fn detect() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if visible(Feature::Vbmi)
+            && Avx512::detect().is_some()
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512vnni")
+        {
+            return Some(Self(()));
+        }
+        None
+    }
+}
+
 /// One way to run a kernel, with the proof that it may.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Level {
@@ -232,6 +257,7 @@ mod tests {
         drop(hidden);
         let hidden = hide(&[Feature::Avx512]);
         assert_eq!(Avx512::detect(), None);
+        assert_eq!(Vbmi::detect(), None, "VBMI goes with AVX-512");
         drop(hidden);
         let _none = hide(&[]);
         assert_eq!(Level::best(), all);

@@ -17,6 +17,9 @@
 mod color;
 mod picture;
 mod plane;
+pub mod scale;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use color::Yuv;
 pub use picture::{Picture, PictureMut, PictureRef, Plane, Rect};
