@@ -4,8 +4,18 @@
 //! one, [`PictureRef`] and [`PictureMut`], or of one plane, [`PlaneRef`] and
 //! [`PlaneMut`]; a decoder's own memory can be seen through those as well.
 //!
+//! | kernels | levels above the baseline |
+//! |---|---|
+//! | [`scale`] | AVX2 and AVX-512 by hand; more where there is VBMI |
+//! | [`blend`], [`convert`], [`activity`] | the same source recompiled for AVX2 and AVX-512 |
+//! | [`draw`], [`quality`] | none |
+//!
+//! On AArch64 the baseline has NEON and the compiler uses it; nothing is written by
+//! hand there and nobody has measured it. Figures:
+//! `benches/results/kernels-video.md`.
+//!
 //! **Colour** is BT.709 in limited range: Y 16 to 235, U and V 16 to 240 around
-//! 128. Only [`Yuv::from_rgb`] and the conversions from and to RGB know that; the
+//! 128. Only [`Yuv::from_rgb`], [`convert`] and [`blend::Overlay`] know that; the
 //! other kernels work on samples of any meaning and use all of 0 to 255.
 //!
 //! **Chroma** has half the luma's width and height, rounded up. It is sited where
@@ -14,9 +24,14 @@
 //!
 //! Not here: bitstreams, which pane shows whom, text.
 
+pub mod activity;
+pub mod blend;
 mod color;
+pub mod convert;
+pub mod draw;
 mod picture;
 mod plane;
+pub mod quality;
 pub mod scale;
 #[cfg(test)]
 pub(crate) mod testing;
