@@ -9,6 +9,8 @@
 //! and says again what the one before said. What is shorter than a vector is for
 //! the next lower level.
 
+use super::starts;
+
 /// What both widths need, by the same names.
 macro_rules! vector {
     (
@@ -181,11 +183,19 @@ vector!(
     |pairs| _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), pairs)
 );
 
+/// [`starts`], where the first sample is not for vectors: the first vector begins
+/// with the second sample and overlaps with the next, which is where it was.
+#[inline(always)]
+fn starts_after_first(all: usize, len: usize) -> impl Iterator<Item = usize> {
+    starts(all, len).map(|start| start.max(1))
+}
+
 macro_rules! bodies {
     ($name:ident, $features:literal, $vector:ident, $token:ident, $lower:expr) => {
         pub(super) mod $name {
             use super::super::axis::TAPS_MAX;
             use super::super::{kernel, scalar, starts};
+            use super::starts_after_first;
             use super::$vector::*;
             use crate::cpu::{Level, $token};
 
@@ -296,27 +306,26 @@ macro_rules! bodies {
                 scalar::halve_sited(&mut out[..1], rows);
                 // SAFETY: needs the features of the token, which exists only where they
                 // were detected; lengths were asserted.
-                unsafe { halve_sited_whole(&mut out[1..], rows) };
+                unsafe { halve_sited_after_first(out, rows) };
             }
 
-            /// Those after the first.
-            ///
             /// # Safety
-            /// Each row must have twice as many samples as `out` and two more, and `out`
-            /// must have `LEN` at least.
+            /// Each row must have twice `out.len()` samples, and that must be more than
+            /// `LEN`.
             #[target_feature(enable = $features)]
-            unsafe fn halve_sited_whole(out: &mut [u8], rows: [&[u8]; 2]) {
-                let (left, right) = (shares([1, 2, 1, 2]), shares([2, 3, 2, 3]));
+            unsafe fn halve_sited_after_first(out: &mut [u8], rows: [&[u8]; 2]) {
+                // One of the left, four of the middle, three of the right.
+                let (left, own) = (shares([1, 0, 1, 0]), shares([4, 3, 4, 3]));
                 let by = words(1 << 11);
-                for x in starts(out.len(), LEN) {
+                for x in starts_after_first(out.len(), LEN) {
                     let mut sums = [zero(); 2];
                     for (half, sum) in sums.iter_mut().enumerate() {
                         let at = 2 * x + half * LEN;
                         for row in rows {
-                            // SAFETY: `at + 2 + LEN` is at most `2 * (x + LEN) + 2`.
-                            let [a, b] = unsafe { [load(row, at + 1), load(row, at + 2)] };
-                            *sum = add(*sum, madd_bytes(a, left));
-                            *sum = add(*sum, madd_bytes(b, right));
+                            // SAFETY: `x` is 1 at least, and `at + LEN` at most
+                            // `2 * (x + LEN)`.
+                            let [a, b] = unsafe { [load(row, at - 1), load(row, at)] };
+                            *sum = add(*sum, add(madd_bytes(a, left), madd_bytes(b, own)));
                         }
                         *sum = divide(*sum, by);
                     }
@@ -374,27 +383,26 @@ macro_rules! bodies {
                 scalar::quarter_sited(&mut out[..1], rows);
                 // SAFETY: needs the features of the token, which exists only where they
                 // were detected; lengths were asserted.
-                unsafe { quarter_sited_whole(&mut out[1..], rows) };
+                unsafe { quarter_sited_after_first(out, rows) };
             }
 
-            /// Those after the first.
-            ///
             /// # Safety
-            /// Each row must have four times as many samples as `out` and four more, and
-            /// `out` must have `LEN` at least.
+            /// Each row must have four times `out.len()` samples, and that must be more
+            /// than `LEN`.
             #[target_feature(enable = $features)]
-            unsafe fn quarter_sited_whole(out: &mut [u8], rows: [&[u8]; 4]) {
-                let (left, right) = (shares([3, 4, 4, 4]), shares([0, 0, 0, 1]));
+            unsafe fn quarter_sited_after_first(out: &mut [u8], rows: [&[u8]; 4]) {
+                // Three of the left, four of each but the last, one of that.
+                let (left, own) = (shares([3, 0, 0, 0]), shares([4, 4, 4, 1]));
                 let by = words(1 << 9);
-                for x in starts(out.len(), LEN) {
+                for x in starts_after_first(out.len(), LEN) {
                     let mut sums = [zero(); 4];
                     for (part, sum) in sums.iter_mut().enumerate() {
                         let at = 4 * x + part * LEN;
                         for row in rows {
-                            // SAFETY: `at + 4 + LEN` is at most `4 * (x + LEN) + 4`.
-                            let [a, b] = unsafe { [load(row, at + 3), load(row, at + 4)] };
-                            *sum = add(*sum, madd_bytes(a, left));
-                            *sum = add(*sum, madd_bytes(b, right));
+                            // SAFETY: `x` is 1 at least, and `at + LEN` at most
+                            // `4 * (x + LEN)`.
+                            let [a, b] = unsafe { [load(row, at - 1), load(row, at)] };
+                            *sum = add(*sum, add(madd_bytes(a, left), madd_bytes(b, own)));
                         }
                         *sum = add_pairs(*sum);
                     }
