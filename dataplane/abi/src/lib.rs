@@ -34,6 +34,7 @@ mod record;
 mod stats;
 mod time;
 mod transport;
+mod turn;
 mod video;
 mod video_stream;
 
@@ -63,6 +64,10 @@ pub use time::Nanos;
 pub use transport::{
     AddCandidate, ICE_PWD_MAX, ICE_RANDOM_LEN, ICE_UFRAG_MAX, IceCredentials, SetTransport,
     TransportConfig, TransportKeys, TransportRecord, slot_of_ufrag, transport_flags,
+};
+pub use turn::{
+    MAX_TURN_ALLOCATIONS, MAX_TURN_WORKERS, TURN_MAGIC, TURN_PEERS, TURN_VERSION, TurnAllocation,
+    TurnAllocationStats, TurnHeader, TurnLayout, TurnPeer, TurnPeerRecord, TurnRecord, TurnStats,
 };
 pub use video::{
     H264Level, H264Profile, PROFILE_LEVEL_ID_LEN, ProfileLevelId, VideoLimits, macroblocks,

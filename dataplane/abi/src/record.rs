@@ -19,7 +19,7 @@ use crate::{ConferenceConfig, LegConfig, LegStats, Nanos, SocketAddress};
 
 /// FNV-1a over 64-bit words, with a final mix; guards against torn writes, not
 /// against attackers.
-fn checksum(sequence: u64, words: impl Iterator<Item = u64>) -> u64 {
+pub(crate) fn checksum(sequence: u64, words: impl Iterator<Item = u64>) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325 ^ sequence;
     for word in words {
         hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);

@@ -26,6 +26,7 @@ mod mapping;
 mod module;
 mod records;
 mod spsc;
+mod turn;
 
 pub use arena::{Arena, CreateError, OpenError, WorkerView};
 pub use doorbell::Doorbell;
@@ -35,3 +36,4 @@ pub use spsc::{
     CommandConsumer, CommandProducer, EventConsumer, EventProducer, Full, Message, RingConsumer,
     RingProducer,
 };
+pub use turn::{TurnMemory, TurnMemoryError};

@@ -27,6 +27,7 @@
 
 mod address;
 mod buffers;
+pub mod datagrams;
 mod driver;
 mod error;
 mod socket;
@@ -37,6 +38,6 @@ pub use address::Destination;
 pub use driver::{Config, Driver, Event, NotSent, SEND_HEAD_ROOM};
 pub use error::{NotSentReason, RegisterError, SetupError, WaitError};
 pub use plenum_pool::Lease;
-pub use socket::{SocketOptions, media_socket, set_dscp};
+pub use socket::{SocketOptions, accept_incoming, drain, drop_incoming, media_socket, set_dscp};
 pub use stats::DriverStats;
-pub use thread::{now, pin_current_thread, run_in_real_time, thread_cpu_time};
+pub use thread::{no_timer_slack, now, pin_current_thread, run_in_real_time, thread_cpu_time};

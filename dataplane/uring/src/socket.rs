@@ -40,6 +40,15 @@ impl Default for SocketOptions {
 /// What the kernel says: the address is in use or not ours, or too many files
 /// are open.
 pub fn media_socket(address: SocketAddr, options: &SocketOptions) -> io::Result<OwnedFd> {
+    udp_socket(address, options, |_| Ok(()))
+}
+
+/// [`media_socket`], with what is to be done before it is bound.
+pub(crate) fn udp_socket(
+    address: SocketAddr,
+    options: &SocketOptions,
+    prepare: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<OwnedFd> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
@@ -67,6 +76,7 @@ pub fn media_socket(address: SocketAddr, options: &SocketOptions) -> io::Result<
     if options.dscp != 0 {
         set_dscp(std::os::fd::AsFd::as_fd(&socket), options.dscp)?;
     }
+    prepare(&socket)?;
     rustix::net::bind(&socket, &address)?;
     Ok(socket)
 }
@@ -104,7 +114,10 @@ pub(crate) fn is_ipv6(socket: &OwnedFd) -> Result<bool, RegisterError> {
 
 /// Makes the kernel drop whatever the socket gets, before it takes memory.
 /// The filter belongs to the socket, not to us: it survives the process.
-pub(crate) fn drop_incoming(socket: &OwnedFd) -> io::Result<()> {
+///
+/// # Errors
+/// What the kernel says; it does not refuse this to the owner of a socket.
+pub fn drop_incoming(socket: &OwnedFd) -> io::Result<()> {
     let mut accept_no_byte = libc::sock_filter {
         code: (libc::BPF_RET | libc::BPF_K) as u16,
         jt: 0,
@@ -119,7 +132,10 @@ pub(crate) fn drop_incoming(socket: &OwnedFd) -> io::Result<()> {
 }
 
 /// Ends [`drop_incoming`].
-pub(crate) fn accept_incoming(socket: &OwnedFd) -> io::Result<()> {
+///
+/// # Errors
+/// What the kernel says, when it is not that there was nothing to end.
+pub fn accept_incoming(socket: &OwnedFd) -> io::Result<()> {
     match set_option(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0_i32) {
         // There was none.
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
@@ -129,7 +145,7 @@ pub(crate) fn accept_incoming(socket: &OwnedFd) -> io::Result<()> {
 
 /// Throws away what lies in a socket that [`drop_incoming`] closed to more.
 /// Returns how many datagrams it was.
-pub(crate) fn drain(socket: &OwnedFd) -> u64 {
+pub fn drain(socket: &OwnedFd) -> u64 {
     // More than a socket buffer of the largest size can hold in a moment.
     const MOST: u64 = 1 << 16;
     let mut count = 0;
@@ -145,7 +161,7 @@ pub(crate) fn drain(socket: &OwnedFd) -> u64 {
     count
 }
 
-fn set_option<T>(socket: &impl AsRawFd, level: i32, option: i32, value: &T) -> io::Result<()> {
+pub(crate) fn set_option<T>(socket: &impl AsRawFd, level: i32, option: i32, value: &T) -> io::Result<()> {
     // SAFETY: the kernel reads `size_of::<T>()` bytes at `value`, which is a
     // live reference; every `T` used here is plain C data, and what a
     // `sock_fprog` points to outlives the call.

@@ -63,7 +63,10 @@ pub fn run_in_real_time(priority: u8) -> io::Result<()> {
 
 /// Asks for timers that fire when they are due: by default the kernel may be
 /// 50 us late to save power. Threads of real-time priority have no slack anyway.
-pub(crate) fn no_timer_slack() -> io::Result<()> {
+///
+/// # Errors
+/// What the kernel says; it never refuses a thread its own slack.
+pub fn no_timer_slack() -> io::Result<()> {
     // SAFETY: PR_SET_TIMERSLACK takes a number and touches no memory of ours.
     let result = unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_usize) };
     if result == 0 {

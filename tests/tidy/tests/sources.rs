@@ -18,7 +18,7 @@ const UNSAFE_FOLDERS: [&str; 6] = [
 ];
 
 /// Machines that take time and randomness as arguments and own no socket.
-const SANS_IO_FOLDERS: [&str; 11] = [
+const SANS_IO_FOLDERS: [&str; 12] = [
     "kernels/src",
     "dataplane/abi/src",
     "dataplane/rtp/src",
@@ -27,6 +27,7 @@ const SANS_IO_FOLDERS: [&str; 11] = [
     "dataplane/mixer/src",
     "dataplane/stun/src",
     "dataplane/compositor/src",
+    "dataplane/turn/src",
     "controlplane/model/src",
     "controlplane/app/src",
     "controlplane/sdp/src",
