@@ -135,7 +135,10 @@ impl TurnMemory {
     /// When there is no such worker.
     #[must_use]
     pub fn stats(&self, worker: u32) -> &TurnStats {
-        assert!(worker < self.layout.workers, "worker {worker} does not exist");
+        assert!(
+            worker < self.layout.workers,
+            "worker {worker} does not exist"
+        );
         self.mapping.at(self.layout.stats(worker))
     }
 
@@ -196,10 +199,7 @@ mod tests {
         let memory = TurnMemory::create(LAYOUT, [0; 4]).unwrap();
         memory.header().workers.store(3, Ordering::Relaxed);
         let fd = memory.as_fd().try_clone_to_owned().unwrap();
-        assert!(matches!(
-            TurnMemory::open(fd),
-            Err(TurnMemoryError::Layout)
-        ));
+        assert!(matches!(TurnMemory::open(fd), Err(TurnMemoryError::Layout)));
         let none = TurnLayout {
             workers: 0,
             ..LAYOUT

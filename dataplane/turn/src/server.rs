@@ -333,6 +333,12 @@ impl<R: Records> Server<R> {
         self.by_client.len()
     }
 
+    /// Whether a client has an allocation.
+    #[must_use]
+    pub fn has_allocation(&self, client: &Client) -> bool {
+        self.slot_of(client).is_some()
+    }
+
     /// The records.
     #[must_use]
     pub fn records(&self) -> &R {

@@ -161,7 +161,12 @@ pub fn drain(socket: &OwnedFd) -> u64 {
     count
 }
 
-pub(crate) fn set_option<T>(socket: &impl AsRawFd, level: i32, option: i32, value: &T) -> io::Result<()> {
+pub(crate) fn set_option<T>(
+    socket: &impl AsRawFd,
+    level: i32,
+    option: i32,
+    value: &T,
+) -> io::Result<()> {
     // SAFETY: the kernel reads `size_of::<T>()` bytes at `value`, which is a
     // live reference; every `T` used here is plain C data, and what a
     // `sock_fprog` points to outlives the call.

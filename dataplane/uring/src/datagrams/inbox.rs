@@ -101,6 +101,18 @@ impl Inbox {
         &self.memory[range]
     }
 
+    /// Lets the caller write into one free slot, which is zeros or old bytes; `write`
+    /// tells how many count. `None` when no slot is free.
+    pub fn fill(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> Option<Range<usize>> {
+        if self.free() == 0 {
+            return None;
+        }
+        let at = self.used * STRIDE;
+        self.used += 1;
+        let len = write(&mut self.memory[at..at + SLOT_LEN]).min(SLOT_LEN);
+        Some(at..at + len)
+    }
+
     /// Takes up to `most` datagrams or bursts off a socket, into free slots, and
     /// puts what they are behind `received`. Returns how many; 0 when nothing is
     /// there or no slot is free.
