@@ -32,6 +32,7 @@ macro_rules! kernels {
             $(
                 #[doc = concat!("[`", stringify!($name), "`](super::", stringify!($name), ") at `level`.")]
                 pub fn $name(level: $crate::cpu::Level, $($arg: $ty),+) $(-> $ret)? {
+                    #[cfg(target_arch = "x86_64")]
                     use $crate::cpu::Level;
 
                     #[cfg(target_arch = "x86_64")]

@@ -24,6 +24,8 @@
 
 mod axis;
 mod kernel;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod row;
 mod scalar;
 #[cfg(test)]

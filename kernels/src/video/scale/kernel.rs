@@ -1,5 +1,7 @@
 //! The choosers: each kernel at a level.
 
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 use super::scalar;
 #[cfg(target_arch = "x86_64")]
 use super::wide::{avx2, avx512};
@@ -14,7 +16,8 @@ macro_rules! choosers {
                 Level::Avx2(token) => avx2::$name(out, $($arg,)+ token),
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512(token) => avx512::$name(out, $($arg,)+ token),
-                // The compiler makes NEON of it on AArch64.
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon(token) => neon::$name(out, $($arg,)+ token),
                 _ => scalar::$name(out, $($arg),+),
             }
         }

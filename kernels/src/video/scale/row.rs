@@ -4,12 +4,16 @@
 //!
 //! Permutations and shares are laid out beforehand in the order in which a level
 //! reads them. What a permutation brings lies within a window: 16 bytes for four
-//! target samples with AVX2, 64 bytes for sixteen with VBMI. Ratios below 4 make
-//! that true. AVX-512 without VBMI has no better permutation than AVX2.
+//! target samples with AVX2 and NEON, 64 bytes for sixteen with VBMI. Ratios below 4
+//! make that true. AVX-512 without VBMI has no better permutation than AVX2.
 
 use super::axis::Axis;
 use super::scalar;
-use crate::cpu::{Avx2, Level, Vbmi};
+use crate::cpu::Level;
+#[cfg(target_arch = "aarch64")]
+use crate::cpu::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{Avx2, Vbmi};
 
 /// Source samples that one step brings each target sample.
 const GROUP: usize = 4;
@@ -26,33 +30,37 @@ pub(super) struct Columns {
 #[derive(Clone, Debug)]
 enum Layout {
     Plain,
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon, Table<16, 16>),
+    #[cfg(target_arch = "x86_64")]
     Avx2(Avx2, Table<32, 16>),
+    #[cfg(target_arch = "x86_64")]
     Vbmi(Vbmi, Table<64, 64>),
 }
 
 /// One permutation and one dot product, in vectors of `N` bytes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-struct Step<const N: usize> {
+pub(super) struct Step<const N: usize> {
     /// Where in its window each sample is.
-    places: [u8; N],
+    pub(super) places: [u8; N],
     /// What each sample counts.
-    shares: [i8; N],
+    pub(super) shares: [i8; N],
 }
 
 /// What there is to do for all target samples, in vectors of `N` bytes and windows
 /// of `WINDOW`.
 #[derive(Clone, Debug)]
-struct Table<const N: usize, const WINDOW: usize> {
-    source: usize,
-    target: usize,
+pub(super) struct Table<const N: usize, const WINDOW: usize> {
+    pub(super) source: usize,
+    pub(super) target: usize,
     /// Steps for each target sample: 1 or 2.
-    groups: usize,
+    pub(super) groups: usize,
     /// For each block of `N` target samples, each of its [`PARTS`], each group.
-    steps: Vec<Step<N>>,
+    pub(super) steps: Vec<Step<N>>,
     /// Where windows begin, `N / WINDOW` for each step: no later than a window
     /// before the end of the source.
-    windows: Vec<u32>,
+    pub(super) windows: Vec<u32>,
 }
 
 impl<const N: usize, const WINDOW: usize> Table<N, WINDOW> {
@@ -113,16 +121,25 @@ impl<const N: usize, const WINDOW: usize> Table<N, WINDOW> {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl Layout {
+    fn narrow(axis: &Axis, token: Avx2) -> Option<Self> {
+        Some(Self::Avx2(token, Table::new(axis)?))
+    }
+}
+
 impl Columns {
     pub(super) fn new(level: Level, axis: Axis) -> Self {
-        let narrow = |token| Table::new(&axis).map(|table| Layout::Avx2(token, table));
-        let wide = |token| Table::new(&axis).map(|table| Layout::Vbmi(token, table));
         let layout = match level {
-            Level::Scalar | Level::Neon(_) => None,
-            Level::Avx2(token) => narrow(token),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon(token) => Table::new(&axis).map(|table| Layout::Neon(token, table)),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(token) => Layout::narrow(&axis, token),
+            #[cfg(target_arch = "x86_64")]
             Level::Avx512(token) => Vbmi::detect()
-                .and_then(wide)
-                .or_else(|| narrow(token.avx2())),
+                .and_then(|token| Some(Layout::Vbmi(token, Table::new(&axis)?)))
+                .or_else(|| Layout::narrow(&axis, token.avx2())),
+            _ => None,
         };
         Self {
             axis,
@@ -143,11 +160,13 @@ impl Columns {
     /// See [`scalar::along_row`].
     pub(super) fn along_row(&self, out: &mut [u8], row: &[u8]) {
         match &self.layout {
+            #[cfg(target_arch = "aarch64")]
+            Layout::Neon(token, table) => super::neon::along_row(out, row, table, *token),
             #[cfg(target_arch = "x86_64")]
             Layout::Avx2(token, table) => x86::narrow(out, row, table, *token),
             #[cfg(target_arch = "x86_64")]
             Layout::Vbmi(token, table) => x86::wide(out, row, table, *token),
-            _ => scalar::along_row(out, row, &self.axis),
+            Layout::Plain => scalar::along_row(out, row, &self.axis),
         }
     }
 }
