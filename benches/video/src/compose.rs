@@ -22,7 +22,7 @@ pub(crate) struct Grid {
 impl Grid {
     /// `columns` by as many rows, each from a source of its own.
     pub(crate) fn new(level: Level, columns: u32) -> Self {
-        let pane = (SIZE.0 / columns & !1, SIZE.1 / columns & !1);
+        let pane = ((SIZE.0 / columns) & !1, (SIZE.1 / columns) & !1);
         let (width, height) = (LABEL.0 as usize, LABEL.1 as usize);
         let coverage: Vec<u8> = (0..width * height).map(|n| (n * 7) as u8).collect();
         Self {
