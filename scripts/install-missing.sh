@@ -5,8 +5,8 @@ set -euo pipefail
 
 packages_for() {
   case $1 in
-    # C and C++ of the codec and crypto libraries.
-    build) echo build-essential cmake pkg-config ca-certificates curl git ;;
+    # C, C++ and assembler of the codec and crypto libraries, and libvpx.
+    build) echo build-essential cmake nasm libvpx-dev pkg-config ca-certificates curl git ;;
     # Clients that others wrote.
     test) echo baresip-core sip-tester ;;
     *) echo "install-missing: unknown set '$1' (build, test)" >&2; exit 2 ;;

@@ -1,4 +1,5 @@
-//! RTP, RTCP, jitter buffer, telephone events and address learning, sans-IO.
+//! RTP, RTCP, jitter buffer, video packets, telephone events and address learning,
+//! sans-IO.
 //!
 //! Each module is a state machine of one leg and of one concern. None owns a
 //! socket, a clock, a thread or entropy: the instant is an argument
@@ -9,6 +10,7 @@
 //! ```text
 //! datagram -> packet::classify -> (srtp) -> packet::RtpPacket -> learning
 //!     -> reception -> dtmf | comfort_noise | jitter -> mixer
+//!                     video -> compositor
 //!     -> rtcp::Compound -> rtcp::SenderView
 //! ```
 //!
@@ -23,6 +25,7 @@ pub mod learning;
 pub mod packet;
 pub mod reception;
 pub mod rtcp;
+pub mod video;
 
 #[cfg(test)]
 mod test_random;

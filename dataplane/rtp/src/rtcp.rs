@@ -4,6 +4,7 @@
 //!   before any of it is believed, then read as typed views.
 //! - [`CompoundWriter`]: what we send. Always compound: a report first, then our
 //!   CNAME; reduced-size RTCP (RFC 5506) is not negotiated and not accepted.
+//!   Feedback about video is written and read by it too (`feedback.rs`).
 //! - [`RtcpTimer`]: when (RFC 3550 section 6.3, RFC 4585 section 3.5).
 //! - [`NtpTime`], [`SenderView`], [`round_trip`]: wall-clock mapping and round trip.
 //!
@@ -11,11 +12,13 @@
 //! [`crate::reception`]'s.
 
 mod clock;
+mod feedback;
 mod timer;
 mod view;
 mod write;
 
 pub use clock::{NtpTime, SenderView, round_trip};
+pub use feedback::{RateBound, Remb};
 pub use timer::{RtcpTimer, RtcpTimerConfig};
 pub use view::{
     App, Bye, Compound, CompoundIter, Feedback, Fir, ReceiverReport, ReportBlock, RtcpError,

@@ -5,25 +5,27 @@ use std::path::Path;
 
 use plenum_tidy::{Graph, files, production_lines, root, sources, text};
 
-/// Crates that may say `unsafe`: the kernels, the mapping, the pools, the ring,
-/// the bench that holds the ring against the system calls it replaces, and the one
+/// Crates that may say `unsafe`: the kernels, the mapping, the pools, the ring, the
+/// faces of codec libraries, the bench that holds the ring against the system calls it replaces, and the one
 /// that holds picture kernels against C libraries.
-const UNSAFE_FOLDERS: [&str; 6] = [
+const UNSAFE_FOLDERS: [&str; 7] = [
     "kernels",
     "dataplane/ring",
     "dataplane/pool",
     "dataplane/uring",
+    "dataplane/openh264",
     "benches/io",
     "benches/video",
 ];
 
 /// Machines that take time and randomness as arguments and own no socket.
-const SANS_IO_FOLDERS: [&str; 12] = [
+const SANS_IO_FOLDERS: [&str; 13] = [
     "kernels/src",
     "dataplane/abi/src",
     "dataplane/rtp/src",
     "dataplane/srtp/src",
     "dataplane/codecs/src",
+    "dataplane/h264/src",
     "dataplane/mixer/src",
     "dataplane/stun/src",
     "dataplane/compositor/src",

@@ -16,6 +16,10 @@
 //! Not here: scaling (`plenum-kernels`), who sees whom and at what rate
 //! (`plenum-compositor`), when to ask for a key frame.
 
+mod h264;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 use plenum_abi::{H264Level, H264Profile, VideoCodec};
 use plenum_kernels::video::Picture;
 
@@ -25,6 +29,10 @@ pub const MACROBLOCKS_MAX: u32 = 8_160;
 
 /// Longest access unit that is decoded or encoded, bytes.
 pub const ACCESS_UNIT_BYTES_MAX: usize = 1 << 20;
+
+/// Sides of pictures that are encoded.
+const SIDE_MIN: u32 = 16;
+const SIDE_MAX: u32 = 1_920;
 
 /// What a decoder may be asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +48,15 @@ impl Default for DecoderConfig {
         Self {
             macroblocks_max: MACROBLOCKS_MAX,
         }
+    }
+}
+
+impl DecoderConfig {
+    /// Whether a picture of so many macroblocks, so many across and down, is
+    /// small enough.
+    fn allows(&self, macroblocks: u32, sides: [u32; 2]) -> bool {
+        let side_max = (f64::from(self.macroblocks_max) * 8.0).sqrt() as u32;
+        macroblocks <= self.macroblocks_max && sides.iter().all(|&side| side <= side_max)
     }
 }
 
@@ -136,6 +153,14 @@ pub struct Encoded {
     pub skipped: bool,
 }
 
+impl Encoded {
+    const SKIPPED: Self = Self {
+        key_frame: false,
+        temporal_layer: 0,
+        skipped: true,
+    };
+}
+
 /// Why a picture was not encoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -197,8 +222,10 @@ pub fn decoder(
     codec: VideoCodec,
     config: &DecoderConfig,
 ) -> Result<Box<dyn VideoDecoder>, SetupError> {
-    let _ = (codec, config);
-    Err(SetupError::Unavailable)
+    Ok(match codec {
+        VideoCodec::H264 => Box::new(h264::Decoder::new(config)?),
+        _ => return Err(SetupError::Unavailable),
+    })
 }
 
 /// An encoder whose first picture will be a key frame.
@@ -206,6 +233,22 @@ pub fn decoder(
 /// # Errors
 /// When the codec is not of this build, or `config` asks for what it cannot be.
 pub fn encoder(config: &EncoderConfig) -> Result<Box<dyn VideoEncoder>, SetupError> {
-    let _ = config;
-    Err(SetupError::Unavailable)
+    let side = |pixels: u32| (SIDE_MIN..=SIDE_MAX).contains(&pixels) && pixels.is_multiple_of(2);
+    let in_range = side(config.width)
+        && side(config.height)
+        && (1..=3).contains(&config.temporal_layers)
+        && config.frame_rate_max_hz >= 1.0
+        && config.rate.frame_rate_hz >= 1.0;
+    if !in_range {
+        return Err(SetupError::Config);
+    }
+    Ok(match config.codec {
+        VideoCodec::H264 => Box::new(h264::Encoder::new(config)?),
+        _ => return Err(SetupError::Unavailable),
+    })
+}
+
+/// Rows of Y, U and V, and how far apart they are.
+fn borrow_planes(picture: &Picture) -> [(&[u8], usize); 3] {
+    picture.planes().map(|plane| (plane.data(), plane.stride()))
 }

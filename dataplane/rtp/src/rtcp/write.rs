@@ -107,7 +107,7 @@ impl<'a> CompoundWriter<'a> {
         }
     }
 
-    fn begin(&mut self, kind: u8, count: usize) -> usize {
+    pub(super) fn begin(&mut self, kind: u8, count: usize) -> usize {
         let start = self.len;
         self.put(&[0x80 | count as u8, kind, 0, 0]);
         start
@@ -119,7 +119,7 @@ impl<'a> CompoundWriter<'a> {
         }
     }
 
-    fn end(&mut self, start: usize) -> &mut Self {
+    pub(super) fn end(&mut self, start: usize) -> &mut Self {
         let words = (self.len - start) / 4;
         if !self.overflow {
             let length = (words.saturating_sub(1) as u16).to_be_bytes();
@@ -128,7 +128,7 @@ impl<'a> CompoundWriter<'a> {
         self
     }
 
-    fn put(&mut self, bytes: &[u8]) {
+    pub(super) fn put(&mut self, bytes: &[u8]) {
         match self.out.get_mut(self.len..self.len + bytes.len()) {
             Some(room) if !self.overflow => {
                 room.copy_from_slice(bytes);

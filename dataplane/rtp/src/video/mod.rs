@@ -1,0 +1,44 @@
+//! Video over RTP: access units into packets and packets into access units.
+//!
+//! ```text
+//! access unit -> H264Packetizer | Vp8Packetizer -> payloads
+//! packets -> ReorderBuffer -> Assembler -> access units
+//!                |  |             |
+//!             NACK  +--- lost ----+--> KeyFrameRequests -> PLI | FIR
+//! ```
+//!
+//! [`ReorderBuffer`] brings packets into order, asks again for what is missing
+//! and decides when to wait no longer; [`Assembler`] puts payloads together and
+//! says what is whole, damaged, a key frame. They only meet in the caller, so a
+//! packet can be forwarded without being assembled.
+//!
+//! Nothing here allocates after construction, but for an access unit that is
+//! longer than any before. Decoding is `plenum-codecs`'s work; how fast to send is
+//! decided elsewhere.
+
+mod assemble;
+mod h264;
+mod key_frames;
+mod reorder;
+pub mod rtx;
+#[cfg(test)]
+mod tests;
+mod vp8;
+
+pub use assemble::{Assembler, UnitInfo};
+pub use h264::{H264Packetizer, H264Packets, PacketizationMode};
+pub use key_frames::KeyFrameRequests;
+pub use reorder::{Arrival, Pop, RejectReason, ReorderBuffer, ReorderConfig, ReorderCounters};
+pub use vp8::{Vp8Descriptor, Vp8Packetizer, Vp8Packets};
+
+/// A payload that was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Payload {
+    /// Its bytes.
+    pub len: usize,
+    /// Whether it is the last of its access unit: the RTP marker.
+    pub marker: bool,
+}
+
+/// Shortest bound of payloads that a packetiser takes.
+pub const PAYLOAD_MIN: usize = 64;
