@@ -5,10 +5,14 @@ set -euo pipefail
 
 packages_for() {
   case $1 in
-    # C, C++ and assembler of the codec and crypto libraries, and libvpx.
-    build) echo build-essential cmake nasm libvpx-dev pkg-config ca-certificates curl git ;;
-    # Clients that others wrote.
-    test) echo baresip-core sip-tester ;;
+    # C, C++ and assembler of the codec and crypto libraries, and libvpx; Node.js
+    # for the web app, which may also be there by other means than Debian's packages.
+    build)
+      echo build-essential cmake nasm libvpx-dev pkg-config ca-certificates curl git
+      { command -v node && command -v npm; } >/dev/null || echo nodejs npm
+      ;;
+    # Clients that others wrote, and what a browser needs to write Hindi and Arabic.
+    test) echo baresip-core sip-tester chromium fonts-noto-core ;;
     *) echo "install-missing: unknown set '$1' (build, test)" >&2; exit 2 ;;
   esac
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# All checks, or those named: lint, unit, e2e. Prints what each step took.
+# All checks, or those named: lint, unit, ui, e2e. Prints what each step took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 : "${CARGO_TARGET_DIR:=${XDG_CACHE_HOME:-$HOME/.cache}/plenum/target}"
 export CARGO_TARGET_DIR
+export PLENUM_WEBAPP_DIST=${PLENUM_WEBAPP_DIST:-$CARGO_TARGET_DIR/webapp/dist}
 # A suite that waits for the network would hang, not fail.
 export CARGO_NET_RETRY=2
 # Real-time tests on small machines: a build's debug info is not worth its time.
@@ -36,6 +37,8 @@ deny() {
 }
 
 lint() {
+  step "web app, built" scripts/webapp.sh build
+  step "web app, types and lints" scripts/webapp.sh lint
   step "format" cargo fmt --all --check
   step "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
   step "licences and bans" deny
@@ -44,13 +47,21 @@ lint() {
 # One selection of packages throughout: another would have other features, and
 # everything would be built again.
 unit() {
+  step "web app, built" scripts/webapp.sh build
+  step "web app, unit tests" scripts/webapp.sh unit
   step "build" cargo test --workspace --locked --quiet --no-run
   step "unit tests" cargo test --workspace --exclude plenum-e2e --locked --quiet
+}
+
+# Every view of the web app in a browser.
+ui() {
+  step "web app, in a browser" scripts/webapp.sh ui
 }
 
 # What measures time runs by itself, one test after the other. The server's
 # binary was built for the tests of its own crate.
 e2e() {
+  step "web app, built" scripts/webapp.sh build
   step "build" cargo test --workspace --locked --quiet --no-run
   local tests=()
   for file in tests/e2e/tests/*.rs; do
@@ -61,7 +72,7 @@ e2e() {
 }
 
 if [ $# -eq 0 ]; then
-  set -- lint unit e2e
+  set -- lint unit ui e2e
 fi
 for part in "$@"; do
   "$part"

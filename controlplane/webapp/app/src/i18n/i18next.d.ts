@@ -1,0 +1,11 @@
+// Makes the keys of the English messages the only ones `t` takes.
+
+import 'i18next';
+import type en from './en.json';
+
+declare module 'i18next' {
+  interface CustomTypeOptions {
+    defaultNS: 'translation';
+    resources: { translation: typeof en };
+  }
+}
