@@ -32,15 +32,12 @@ pub struct Asset {
 
 /// What the app needs of the browser, and no more: its own origin's scripts,
 /// styles, fonts, pictures and sounds; no inline script, inline style or `eval`;
-/// and no other page may frame it. `'wasm-unsafe-eval'` allows WebAssembly, which
-/// background blur is made of, and nothing else. `blob:` is for pictures and
-/// sounds that the app makes itself.
+/// and no other page may frame it. Of what is compiled at run time it allows
+/// WebAssembly, which background blur is made of, and nothing else. `blob:` is for
+/// pictures and sounds that the app makes itself. One line, as a header's value is.
 ///
 /// WebSocket to the own origin is part of `connect-src 'self'`.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
-     style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self'; \
-     connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
-     form-action 'self'; frame-ancestors 'none'";
+pub const CONTENT_SECURITY_POLICY: &str = include_str!("policy.txt").trim_ascii();
 
 /// Name and file, sorted by name.
 static TABLE: &[(&str, Asset)] = include!(concat!(env!("OUT_DIR"), "/table.rs"));

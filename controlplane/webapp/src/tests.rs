@@ -74,3 +74,17 @@ fn the_page_has_no_inline_script_and_no_inline_style() {
     assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" onload="));
     assert!(!page.contains("http://") && !page.contains("https://"));
 }
+
+#[test]
+fn the_policy_is_one_line_that_names_no_other_host() {
+    assert!(!CONTENT_SECURITY_POLICY.contains(['\n', '\r']));
+    assert!(CONTENT_SECURITY_POLICY.starts_with("default-src 'none';"));
+    assert_eq!(
+        CONTENT_SECURITY_POLICY.matches("-eval'").count(),
+        1,
+        "WebAssembly's alone"
+    );
+    for never in ["-inline'", "http", "*"] {
+        assert!(!CONTENT_SECURITY_POLICY.contains(never), "{never}");
+    }
+}
