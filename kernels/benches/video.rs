@@ -53,10 +53,11 @@ fn compare<T: Clone + PartialEq + std::fmt::Debug>(
 ) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(samples as u64));
-    let mut wanted = out.clone();
+    let fresh = out.clone();
+    let mut wanted = fresh.clone();
     run(Level::Scalar, &mut wanted);
     for level in Level::granted() {
-        let mut answer = out.clone();
+        let mut answer = fresh.clone();
         run(level, &mut answer);
         assert!(answer == wanted, "{name} at {}", level.name());
         group.bench_function(BenchmarkId::from_parameter(level.name()), |bencher| {

@@ -6,13 +6,13 @@
 //!
 //! | kernels | levels above the baseline |
 //! |---|---|
-//! | [`scale`] | AVX2 and AVX-512 by hand; more where there is VBMI |
+//! | [`scale`] | AVX2, AVX-512 and NEON by hand; more where there is VBMI |
 //! | [`blend`], [`convert`], [`activity`] | the same source recompiled for AVX2 and AVX-512 |
 //! | [`draw`], [`quality`] | none |
 //!
-//! On AArch64 the baseline has NEON and the compiler uses it; nothing is written by
-//! hand there and nobody has measured it. Figures:
-//! `benches/results/kernels-video.md`.
+//! On AArch64 the baseline has NEON and the compiler uses it where nothing is written
+//! by hand. The NEON code agrees with the scalar on an emulated machine; nobody has
+//! measured it. Figures: `benches/results/kernels-video.md`.
 //!
 //! **Colour** is BT.709 in limited range: Y 16 to 235, U and V 16 to 240 around
 //! 128. Only [`Yuv::from_rgb`], [`convert`] and [`blend::Overlay`] know that; the

@@ -15,6 +15,7 @@
 mod compose;
 #[cfg(feature = "libyuv")]
 mod libyuv;
+mod plain;
 #[cfg(feature = "swscale")]
 mod swscale;
 
@@ -41,7 +42,7 @@ const SIZES: [((u32, u32), (u32, u32)); 9] = [
 ];
 
 /// Rounds of which the fastest counts.
-const ROUNDS: usize = 400;
+const ROUNDS: usize = 200;
 
 /// A way to scale one picture into another.
 type Way<'a> = (String, Box<dyn FnMut(&Picture, &mut Picture) + 'a>);
@@ -49,7 +50,7 @@ type Way<'a> = (String, Box<dyn FnMut(&Picture, &mut Picture) + 'a>);
 fn main() -> io::Result<()> {
     let mut out = io::stdout().lock();
     for (from, to) in SIZES {
-        let source = noise(from);
+        let (source, mut target) = (noise(from), Picture::new(to.0, to.1));
         let mut ways: Vec<Way<'_>> = Level::granted()
             .map(|level| ours(level, from, to))
             .collect();
@@ -57,49 +58,59 @@ fn main() -> io::Result<()> {
         ways.extend(libyuv::ways());
         #[cfg(feature = "swscale")]
         ways.extend(swscale::ways(from, to));
-        let mut target = Picture::new(to.0, to.1);
-        let mut fastest = vec![u64::MAX; ways.len()];
-        for _ in 0..ROUNDS {
-            for ((_, scale), fastest) in ways.iter_mut().zip(&mut fastest) {
-                let start = cpu_time_ns();
-                scale(&source, &mut target);
-                *fastest = cpu_time_ns().wrapping_sub(start).min(*fastest);
-            }
-        }
         writeln!(out, "{}x{} to {}x{}", from.0, from.1, to.0, to.1)?;
-        for ((name, _), ns) in ways.iter().zip(fastest) {
-            writeln!(out, "  {name:<24}{:>8.1} us", ns as f64 / 1e3)?;
-        }
+        race(
+            &mut out,
+            &mut ways,
+            |(name, _)| name.clone(),
+            |(_, scale)| {
+                scale(&source, &mut target);
+            },
+        )?;
     }
+    let name = |level: &Level| format!("ours, {}", level.name());
     for columns in [2, 3, 4] {
         writeln!(
             out,
             "{} panes of 1280x720 sources in 1280x720",
             columns * columns
         )?;
-        let levels: Vec<_> = Level::granted()
+        let mut grids: Vec<_> = Level::granted()
             .filter(|&level| level != Level::Scalar)
+            .map(|level| (level, Grid::new(level, columns)))
             .collect();
-        let mut grids: Vec<_> = levels
-            .iter()
-            .map(|&level| Grid::new(level, columns))
-            .collect();
-        let mut fastest = vec![u64::MAX; grids.len()];
-        for _ in 0..ROUNDS / 4 {
-            for (grid, fastest) in grids.iter_mut().zip(&mut fastest) {
-                let start = cpu_time_ns();
-                grid.compose();
-                *fastest = cpu_time_ns().wrapping_sub(start).min(*fastest);
-            }
+        race(
+            &mut out,
+            &mut grids,
+            |(level, _)| name(level),
+            |(_, grid)| grid.compose(),
+        )?;
+    }
+    let mut levels: Vec<Level> = Level::granted().collect();
+    for (what, mut run) in plain::kernels() {
+        writeln!(out, "{what}, 1280x720")?;
+        race(&mut out, &mut levels, name, |&mut level| run(level))?;
+    }
+    Ok(())
+}
+
+/// Runs everybody by turns and tells the fastest round of each.
+fn race<T>(
+    out: &mut impl Write,
+    racers: &mut [T],
+    name: impl Fn(&T) -> String,
+    mut run: impl FnMut(&mut T),
+) -> io::Result<()> {
+    let mut fastest = vec![u64::MAX; racers.len()];
+    for _ in 0..ROUNDS {
+        for (racer, fastest) in racers.iter_mut().zip(&mut fastest) {
+            let start = cpu_time_ns();
+            run(racer);
+            *fastest = cpu_time_ns().wrapping_sub(start).min(*fastest);
         }
-        for (level, ns) in levels.iter().zip(fastest) {
-            writeln!(
-                out,
-                "  {:<24}{:>8.1} us",
-                format!("ours, {}", level.name()),
-                ns as f64 / 1e3
-            )?;
-        }
+    }
+    for (racer, ns) in racers.iter().zip(fastest) {
+        writeln!(out, "  {:<24}{:>8.1} us", name(racer), ns as f64 / 1e3)?;
     }
     Ok(())
 }

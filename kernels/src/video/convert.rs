@@ -149,15 +149,24 @@ pub mod rows {
             assert!(pixels.len() == y.len() && rest.is_empty());
             assert!(u.len() == columns && v.len() == columns);
             let cut = |sum: i32| (sum >> 13).clamp(0, 255) as u8;
-            for (x, (pixel, &y)) in pixels.iter_mut().zip(y).enumerate() {
+            let pixel = |y: u8, u: u8, v: u8| {
                 let luma = (i32::from(y) - 16) * LUMA + (1 << 12);
-                let (u, v) = (i32::from(u[x / 2]) - 128, i32::from(v[x / 2]) - 128);
-                *pixel = [
-                    cut(luma + v * RED_OF_V),
-                    cut(luma + u * GREEN_OF_U + v * GREEN_OF_V),
-                    cut(luma + u * BLUE_OF_U),
-                    255,
-                ];
+                let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+                let red = luma + v * RED_OF_V;
+                let green = luma + u * GREEN_OF_U + v * GREEN_OF_V;
+                let blue = luma + u * BLUE_OF_U;
+                [cut(red), cut(green), cut(blue), 255]
+            };
+            // Two at a time share their chroma; of an odd row, the last has its own.
+            let (pairs, last) = pixels.as_chunks_mut::<2>();
+            let (lumas, last_luma) = y.as_chunks::<2>();
+            for ((pair, &[left, right]), (&u, &v)) in
+                pairs.iter_mut().zip(lumas).zip(u.iter().zip(v))
+            {
+                *pair = [pixel(left, u, v), pixel(right, u, v)];
+            }
+            if let ([last], [y]) = (last, last_luma) {
+                *last = pixel(*y, u[columns - 1], v[columns - 1]);
             }
         }
 
