@@ -40,10 +40,7 @@ pub(crate) fn kernels() -> Vec<Kernel> {
             "color through a mask",
             each(|level, out, a, _| blend::rows::at::color(level, out, a, 235)),
         ),
-        (
-            "overlay",
-            each(|level, out, a, b| blend::rows::at::overlay(level, out, a, b)),
-        ),
+        ("overlay", each(blend::rows::at::overlay)),
         (
             "sad",
             each(|level, _, a, b| {
