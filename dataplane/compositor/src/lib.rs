@@ -29,10 +29,23 @@
 #![forbid(unsafe_code)]
 
 mod codecs;
+mod groups;
+mod icons;
+mod layout;
 mod model;
+mod paint;
+mod participants;
+mod pens;
+mod plan;
 mod policy;
+mod rate;
+mod seating;
+mod source;
+mod speaker;
 mod stage;
 mod stats;
+mod text;
+mod view;
 
 pub use codecs::{Codecs, LibraryCodecs};
 pub use model::{
@@ -45,3 +58,4 @@ pub use policy::{
 };
 pub use stage::{Stage, StageFull};
 pub use stats::{Spent, Stats};
+pub use text::Fonts;

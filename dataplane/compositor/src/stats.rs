@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use plenum_abi::Nanos;
+
 /// Time spent, as the profile clock saw it; zero without one
 /// ([`Stage::set_profile_clock`](crate::Stage::set_profile_clock)).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -56,4 +58,19 @@ pub struct Stats {
     pub encoders: usize,
     /// Decoders now.
     pub decoders: usize,
+}
+
+/// Where [`Spent`] takes its time from.
+#[derive(Default)]
+pub(crate) struct Profile(Option<Box<dyn Fn() -> Nanos>>);
+
+impl Profile {
+    pub(crate) fn new(clock: Box<dyn Fn() -> Nanos>) -> Self {
+        Self(Some(clock))
+    }
+
+    /// The time; always the same without a clock.
+    pub(crate) fn now(&self) -> Nanos {
+        self.0.as_ref().map_or(Nanos::ZERO, |clock| clock())
+    }
 }
