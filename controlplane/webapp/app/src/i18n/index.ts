@@ -24,6 +24,10 @@ const FILES: Record<Exclude<Language, 'en'>, () => Promise<Messages>> = {
   ar: () => import('./ar.json'),
 };
 
+/** Unicode's brackets around text of a direction of its own. */
+const FIRST_STRONG_ISOLATE = '\u2068';
+const POP_ISOLATE = '\u2069';
+
 export function isLanguage(code: string): code is Language {
   return Object.hasOwn(LANGUAGES, code);
 }
@@ -44,7 +48,11 @@ export function makeTranslator(): i18n {
     lng: 'en',
     fallbackLng: 'en',
     resources: { en: { translation: en } },
-    interpolation: { escapeValue: false },
+    interpolation: {
+      // React escapes for HTML. Here what is filled in is only kept from turning
+      // around the sentence it stands in, or itself: a telephone number in Arabic.
+      escape: (text) => (translator.dir() === 'rtl' ? `${FIRST_STRONG_ISOLATE}${text}${POP_ISOLATE}` : text),
+    },
     // It would advertise itself in every user's console.
     showSupportNotice: false,
   });

@@ -83,6 +83,14 @@ test('numbers choose the form, and the form is the language’s', async () => {
   expect(translator.dir('ar')).toBe('rtl');
 });
 
+test('a number in a sentence from right to left stays the way round it is', async () => {
+  const translator = makeTranslator();
+  translator.addResourceBundle('ar', 'translation', ar);
+  expect(translator.t('people.removeTitle', { name: '+49 30 1' })).toBe('Remove +49 30 1?');
+  await translator.changeLanguage('ar');
+  expect(translator.t('people.removeTitle', { name: '+49 30 1' })).toContain('\u2068+49 30 1\u2069');
+});
+
 test('the language is the chosen one, or the first of the browser’s that there is', () => {
   expect(pickLanguage('hi', ['de'])).toBe('hi');
   expect(pickLanguage(null, ['fr-FR', 'de-AT', 'en'])).toBe('de');

@@ -4,11 +4,12 @@
 // protocol's and made here, once, as four transceivers:
 //
 //   0 audio  microphone / the mix          1 video  camera / the composed view
-//   2 video  screen share, both ways       3 audio  sound of the screen share
+//   2 video  screen share, both ways       3 audio  kept for a screen's sound
 //
-// What is sent changes by `replaceTrack`, which needs no new offer; only the
-// sound of a screen share does. Offers go one at a time: one that is wanted
-// while another waits for its answer is made after that.
+// The last is inactive: a leg has one sound, so a screen's is mixed into the
+// microphone's before it comes here. What is sent changes by `replaceTrack`, which
+// needs no new offer. Offers go one at a time: one that is wanted while another
+// waits for its answer is made after that.
 //
 // It opens no device and no socket: tracks come in, signalling goes out by
 // `hooks`.
@@ -32,7 +33,6 @@ export class Peer {
   private readonly microphone: RTCRtpTransceiver;
   private readonly camera: RTCRtpTransceiver;
   private readonly screen: RTCRtpTransceiver;
-  private readonly screenSound: RTCRtpTransceiver;
   /** Whether an offer waits for its answer. */
   private offered = false;
   private again: { iceRestart: boolean } | null = null;
@@ -46,7 +46,7 @@ export class Peer {
     iceServers: IceServer[],
     private readonly hooks: Hooks,
   ) {
-    this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' });
+    this.pc = new RTCPeerConnection(configuration(iceServers));
     this.microphone = this.pc.addTransceiver('audio', { direction: 'sendrecv' });
     this.camera = addSimulcast(this.pc);
     this.screen = this.pc.addTransceiver('video', {
@@ -54,7 +54,7 @@ export class Peer {
       sendEncodings: [{ maxBitrate: SCREEN_BITRATE_MAX }],
     });
     preferContentCodecs(this.screen);
-    this.screenSound = this.pc.addTransceiver('audio', { direction: 'inactive' });
+    this.pc.addTransceiver('audio', { direction: 'inactive' });
     this.pc.onicecandidate = ({ candidate }) => this.tell(candidate);
     this.pc.ontrack = ({ transceiver, track }) => {
       const what = this.nameOf(transceiver);
@@ -70,10 +70,12 @@ export class Peer {
 
   /**
    * Signalling works again after a break. An offer that was on its way may be
-   * lost with its answer, and we may be on another network: begin that step anew.
+   * lost with its answer, and we may be on another network: begin that step anew,
+   * with the relays' present credentials.
    */
-  resumed(): void {
+  resumed(iceServers: IceServer[]): void {
     this.enqueue(async () => {
+      this.pc.setConfiguration(configuration(iceServers));
       if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' });
       this.offered = false;
       this.again = null;
@@ -101,7 +103,7 @@ export class Peer {
     });
   }
 
-  async sendMicrophone(track: MediaStreamTrack | null): Promise<void> {
+  async sendSound(track: MediaStreamTrack | null): Promise<void> {
     await this.microphone.sender.replaceTrack(track);
   }
 
@@ -109,16 +111,8 @@ export class Peer {
     await this.camera.sender.replaceTrack(track);
   }
 
-  /** A screen and its sound, or null for none. */
-  async sendScreen(stream: MediaStream | null): Promise<void> {
-    const sound = stream?.getAudioTracks()[0] ?? null;
-    await this.screen.sender.replaceTrack(stream?.getVideoTracks()[0] ?? null);
-    await this.screenSound.sender.replaceTrack(sound);
-    const direction = sound === null ? 'inactive' : 'sendonly';
-    if (this.screenSound.direction !== direction) {
-      this.screenSound.direction = direction;
-      this.negotiate();
-    }
+  async sendScreen(track: MediaStreamTrack | null): Promise<void> {
+    await this.screen.sender.replaceTrack(track);
   }
 
   close(): void {
@@ -188,6 +182,10 @@ export class Peer {
       this.patience = setTimeout(() => this.negotiate(true), DISCONNECTED_PATIENCE_MS);
     }
   }
+}
+
+function configuration(iceServers: IceServer[]): RTCConfiguration {
+  return { iceServers, bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' };
 }
 
 /** The camera's m-line, with simulcast where the browser can. */

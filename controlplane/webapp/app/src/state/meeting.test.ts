@@ -83,6 +83,12 @@ test('after a break only what has changed is news', () => {
   expect(meeting.chat).toHaveLength(1);
 });
 
+test('chat that the server has forgotten is kept, and what it has more is added', () => {
+  const missed = { id: '2', from: 'a', name: 'A', text: 'missed', to: null, atMs: 1 };
+  const { meeting } = after([chat('1'), { ...WELCOME, chat: [missed] }, { ...WELCOME, chat: [] }]);
+  expect(meeting.chat.map((one) => one.id)).toEqual(['1', '2']);
+});
+
 test('chat comes once, its own is no news, and the oldest goes', () => {
   const { meeting, happenings } = after([chat('1'), chat('1'), chat('1', { from: 'me' })]);
   expect(meeting.chat.map((one) => one.from)).toEqual(['a', 'me']);

@@ -90,12 +90,15 @@ function rosterChange(meeting: Meeting, roster: Participant[]): Change {
   return { meeting: { ...meeting, roster, handRaised: self?.handRaised ?? meeting.handRaised }, happenings };
 }
 
+/** What we have, and what of theirs is new. After a break or its own restart the server may tell again, or less. */
+function merged(ours: readonly ChatMessage[], theirs: readonly ChatMessage[]): ChatMessage[] {
+  const known = new Set(ours.map(({ from, id }) => `${from}/${id}`));
+  return [...ours, ...theirs.filter(({ from, id }) => !known.has(`${from}/${id}`))].slice(-CHAT_MAX);
+}
+
 function chatChange(meeting: Meeting, message: ChatMessage): Change {
-  // After a break the server may tell again what we have.
-  if (meeting.chat.some((one) => one.id === message.id && one.from === message.from)) {
-    return { meeting, happenings: [] };
-  }
-  const chat = [...meeting.chat, message].slice(-CHAT_MAX);
+  const chat = merged(meeting.chat, [message]);
+  if (chat.at(-1) !== message) return { meeting, happenings: [] };
   const happenings: Happening[] = message.from === meeting.selfId ? [] : [{ what: 'chat', message }];
   return { meeting: { ...meeting, chat }, happenings };
 }
@@ -105,7 +108,7 @@ export function heard(meeting: Meeting, message: ServerMessage): Change {
   const quiet = (meeting: Meeting): Change => ({ meeting, happenings: [] });
   switch (message.type) {
     case 'welcome': {
-      const after = entered(message);
+      const after = { ...entered(message), chat: merged(meeting.chat, message.chat) };
       const { happenings } = rosterChange(meeting, after.roster);
       return { meeting: after, happenings };
     }

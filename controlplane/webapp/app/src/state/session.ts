@@ -7,6 +7,7 @@
 import type { EndReason } from '../signalling/connection';
 import { openWebSocket, SignallingClient } from '../signalling/client';
 import type { ChatMessage, ClientMessage, IceServer, ServerMessage, Welcome } from '../signalling/messages';
+import { mixed } from '../media/audio';
 import { openScreen } from '../media/devices';
 import { Peer } from '../media/peer';
 import { qualityOf, steady, STEADY_AT_FIRST, type Steady } from '../media/quality';
@@ -62,10 +63,14 @@ export class Session {
   readonly state = new Store<SessionState>(AT_FIRST);
   private readonly client: SignallingClient;
   private peer: Peer | null = null;
+  /** Microphone and screen's sound together, while both are sent. */
+  private mix: { of: MediaStreamTrack[]; track: MediaStreamTrack; stop(): void } | null = null;
   private report: Report | null = null;
   private readonly sampling: ReturnType<typeof setInterval>;
   private readonly endings: (() => void)[] = [];
   private chatNumber = 0;
+  /** Muted by somebody else, which a shared screen's sound does not get around. */
+  private silenced = false;
   private readonly listeners = new Set<(happening: Happening) => void>();
 
   constructor(
@@ -85,7 +90,7 @@ export class Session {
     this.endings.push(
       around.preferences.subscribe(() => {
         const now = around.preferences.get();
-        if (!around.companion && now.microphoneOn !== before.microphoneOn) this.send({ type: 'mute', audio: !now.microphoneOn });
+        if (!around.companion && now.microphoneOn !== before.microphoneOn) this.tellMuted();
         if (!around.companion && now.cameraOn !== before.cameraOn) this.send({ type: 'mute', video: !now.cameraOn });
         before = now;
       }),
@@ -158,7 +163,8 @@ export class Session {
     track.addEventListener('ended', () => void this.stopSharing());
     this.change({ screen });
     this.send({ type: 'content', sharing: true });
-    await this.peer?.sendScreen(screen);
+    if (soundOf(screen) !== null) this.tellMuted();
+    await this.sendDevices();
   }
 
   async stopSharing(): Promise<void> {
@@ -167,7 +173,8 @@ export class Session {
     stopAll(screen);
     this.change({ screen: null });
     this.send({ type: 'content', sharing: false });
-    await this.peer?.sendScreen(null);
+    if (soundOf(screen) !== null) this.tellMuted();
+    await this.sendDevices();
   }
 
   private send(message: ClientMessage): boolean {
@@ -227,16 +234,15 @@ export class Session {
     this.change({ at: 'live', sinceMs: sinceMs ?? Date.now(), meeting: meeting ?? entered(welcome) });
     // Muted by somebody or on entry: so we are. Muted by ourselves: so we stay.
     const { microphoneOn, cameraOn } = this.around.preferences.get();
-    if (this.around.companion) this.send({ type: 'mute', audio: true, video: true });
-    else if (welcome.audioMuted && microphoneOn) this.setMicrophone(false);
-    else this.send({ type: 'mute', audio: !microphoneOn, video: !cameraOn });
+    if (!this.around.companion && welcome.audioMuted && microphoneOn) this.setMicrophone(false);
+    else this.send({ type: 'mute', audio: this.isMuted(), video: this.around.companion || !cameraOn });
     for (const message of pending) {
       if (!welcome.chat.some((one) => one.id === message.id)) {
         this.send({ type: 'chat', id: message.id, text: message.text, to: message.to });
       } else this.acknowledge(message.id);
     }
     if (screen !== null) this.send({ type: 'content', sharing: true });
-    if (this.peer !== null && welcome.resumed) this.peer.resumed();
+    if (this.peer !== null && welcome.resumed) this.peer.resumed(welcome.iceServers);
     else this.connectMedia(welcome.iceServers);
   }
 
@@ -256,13 +262,35 @@ export class Session {
     void this.sendDevices().then(() => peer.negotiate());
   }
 
+  /** Whether no sound goes out: a shared screen's counts, whoever else is silent. */
+  private isMuted(): boolean {
+    const speaks = !this.around.companion && this.around.preferences.get().microphoneOn;
+    if (speaks) this.silenced = false;
+    return !speaks && (this.silenced || soundOf(this.state.get().screen) === null);
+  }
+
+  private tellMuted(): void {
+    this.send({ type: 'mute', audio: this.isMuted() });
+  }
+
+  /** The one track of sound to send, of what there is. */
+  private sound(): MediaStreamTrack | null {
+    const microphone = this.around.companion ? null : this.around.local.state.get().microphone;
+    const screen = soundOf(this.state.get().screen);
+    const of = [microphone, screen].filter((track) => track !== null);
+    if (this.mix !== null && of.length === 2 && of.every((track, at) => track === this.mix?.of[at])) return this.mix.track;
+    this.mix?.stop();
+    this.mix = of.length === 2 ? { of, ...mixed(of) } : null;
+    return this.mix?.track ?? of[0] ?? null;
+  }
+
   private async sendDevices(): Promise<void> {
     const { peer } = this;
     if (peer === null) return;
-    const { microphone, camera } = this.around.local.state.get();
+    const camera = this.around.companion ? null : this.around.local.state.get().camera;
+    const screen = this.state.get().screen?.getVideoTracks()[0] ?? null;
     try {
-      if (!this.around.companion) await Promise.all([peer.sendMicrophone(microphone), peer.sendCamera(camera)]);
-      await peer.sendScreen(this.state.get().screen);
+      await Promise.all([peer.sendSound(this.sound()), peer.sendCamera(camera), peer.sendScreen(screen)]);
     } catch (error) {
       // The connection was closed meanwhile; its successor is told again.
       console.warn('tracks not replaced', error);
@@ -272,10 +300,11 @@ export class Session {
   private muted(message: ServerMessage & { type: 'muted' }): void {
     if (!message.byOther) return;
     const { microphoneOn, cameraOn } = this.around.preferences.get();
+    if (message.audioMuted) this.silenced = true;
     if (message.audioMuted && microphoneOn) this.setMicrophone(false);
     if (message.videoMuted && cameraOn) this.setCamera(false);
     // Nobody but oneself opens a microphone: being unmuted by another is a question.
-    if (!message.audioMuted && !microphoneOn) this.send({ type: 'mute', audio: true });
+    if (!message.audioMuted && !microphoneOn) this.tellMuted();
   }
 
   private acknowledge(id: string): void {
@@ -315,10 +344,15 @@ export class Session {
     for (const ending of this.endings.splice(0)) ending();
     const { screen } = this.state.get();
     if (screen !== null) stopAll(screen);
+    this.mix?.stop();
     this.peer?.close();
     this.peer = null;
     this.change({ at: 'ended', endReason: reason, screen: null, mediaConnected: false, streams: AT_FIRST.streams });
   }
+}
+
+function soundOf(screen: MediaStream | null): MediaStreamTrack | null {
+  return screen?.getAudioTracks()[0] ?? null;
 }
 
 function stopAll(stream: MediaStream): void {

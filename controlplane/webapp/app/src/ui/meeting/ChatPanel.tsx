@@ -112,7 +112,7 @@ function Message({ one, own, pending = false, nameOf }: MessageProps) {
   return (
     <article className={own ? 'message own' : 'message'} data-private={one.to !== null || undefined}>
       <p className="message-head">
-        <span className="message-name">{own ? t('chat.you') : one.name}</span>
+        <span className="message-name" dir="auto">{own ? t('chat.you') : one.name}</span>
         {aside !== null && <span className="message-aside">{aside}</span>}
         {pending ? (
           <span className="message-time">

@@ -65,6 +65,16 @@ export default function MeetingView({ session, ended }: Props) {
     return () => clearInterval(timer);
   }, [companion, local]);
 
+  const spaceName = meeting?.spaceName;
+  useEffect(() => {
+    if (spaceName === undefined) return;
+    const { title } = document;
+    document.title = `${spaceName} · ${title}`;
+    return () => {
+      document.title = title;
+    };
+  }, [spaceName]);
+
   const before = useRef(at);
   useEffect(() => {
     if (before.current === 'reconnecting' && at === 'live') news.say(t('news.reconnected'));

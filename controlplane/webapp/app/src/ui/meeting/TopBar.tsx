@@ -24,7 +24,7 @@ export function TopBar({ session, showStatistics, fullScreen }: Props) {
   const full = useFullScreen();
   return (
     <header className="top">
-      <h1 className="top-title">{meeting?.spaceName ?? config.productName}</h1>
+      <h1 className="top-title" dir="auto">{meeting?.spaceName ?? config.productName}</h1>
       {sinceMs !== null && <Elapsed sinceMs={sinceMs} />}
       {at === 'reconnecting' ? (
         <span className="chip warn" role="status">
