@@ -115,7 +115,7 @@ function Person({ one, speaking, entries }: { one: Participant; speaking: boolea
         {one.kind === 'sip' ? <Phone /> : initials(one.name, i18n.language)}
       </span>
       <span className="person-words">
-        <span className="person-name" dir="auto">{one.self ? t('people.you', { name: one.name }) : one.name}</span>
+        <span className="person-name">{one.self ? t('people.you', { name: one.name }) : <bdi>{one.name}</bdi>}</span>
         {detail !== null && <span className="hint">{detail}</span>}
       </span>
       <span className="marks">
