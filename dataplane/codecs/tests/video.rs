@@ -11,7 +11,7 @@ use plenum_kernels::video::Picture;
 
 const WIDTH: u32 = 320;
 const HEIGHT: u32 = 180;
-const CODECS: [VideoCodec; 1] = [VideoCodec::H264];
+const CODECS: [VideoCodec; 2] = [VideoCodec::H264, VideoCodec::Vp8];
 
 fn config(codec: VideoCodec) -> EncoderConfig {
     EncoderConfig {

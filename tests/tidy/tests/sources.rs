@@ -6,14 +6,15 @@ use std::path::Path;
 use plenum_tidy::{Graph, files, production_lines, root, sources, text};
 
 /// Crates that may say `unsafe`: the kernels, the mapping, the pools, the ring, the
-/// faces of codec libraries, the bench that holds the ring against the system calls it replaces, and the one
-/// that holds picture kernels against C libraries.
-const UNSAFE_FOLDERS: [&str; 7] = [
+/// faces of codec libraries, the bench that holds the ring against the system calls it
+/// replaces, and the one that holds picture kernels against C libraries.
+const UNSAFE_FOLDERS: [&str; 8] = [
     "kernels",
     "dataplane/ring",
     "dataplane/pool",
     "dataplane/uring",
     "dataplane/openh264",
+    "dataplane/vpx",
     "benches/io",
     "benches/video",
 ];

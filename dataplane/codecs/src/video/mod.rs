@@ -19,9 +19,10 @@
 mod h264;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod vp8;
 
 use plenum_abi::{H264Level, H264Profile, VideoCodec};
-use plenum_kernels::video::Picture;
+use plenum_kernels::video::{Picture, Plane};
 
 /// Macroblocks of the largest picture that is decoded unless told otherwise:
 /// 1920x1088, upright or not.
@@ -224,6 +225,7 @@ pub fn decoder(
 ) -> Result<Box<dyn VideoDecoder>, SetupError> {
     Ok(match codec {
         VideoCodec::H264 => Box::new(h264::Decoder::new(config)?),
+        VideoCodec::Vp8 => Box::new(vp8::Decoder::new(config)?),
         _ => return Err(SetupError::Unavailable),
     })
 }
@@ -244,6 +246,7 @@ pub fn encoder(config: &EncoderConfig) -> Result<Box<dyn VideoEncoder>, SetupErr
     }
     Ok(match config.codec {
         VideoCodec::H264 => Box::new(h264::Encoder::new(config)?),
+        VideoCodec::Vp8 => Box::new(vp8::Encoder::new(config)?),
         _ => return Err(SetupError::Unavailable),
     })
 }
@@ -251,4 +254,18 @@ pub fn encoder(config: &EncoderConfig) -> Result<Box<dyn VideoEncoder>, SetupErr
 /// Rows of Y, U and V, and how far apart they are.
 fn borrow_planes(picture: &Picture) -> [(&[u8], usize); 3] {
     picture.planes().map(|plane| (plane.data(), plane.stride()))
+}
+
+/// Copies a decoder's planes, which belong to a picture of this size.
+fn copy_planes(width: usize, height: usize, planes: [(&[u8], usize); 3], out: &mut Picture) {
+    let size = (width as u32, height as u32);
+    if (out.width(), out.height()) != size {
+        out.resize(size.0, size.1);
+    }
+    for (plane, (data, stride)) in Plane::ALL.into_iter().zip(planes) {
+        let mut to = out.plane_mut(plane);
+        for (to, from) in to.rows_mut().zip(data.chunks(stride)) {
+            to.copy_from_slice(&from[..to.len()]);
+        }
+    }
 }

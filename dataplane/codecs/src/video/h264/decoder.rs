@@ -7,11 +7,12 @@
 //! than allowed.
 
 use plenum_h264::{NalType, START_CODE, SliceHead, SliceKind, Sps, nal_units};
-use plenum_kernels::video::{Picture, Plane};
-use plenum_openh264::{self as openh264, Failure, Output};
+use plenum_kernels::video::Picture;
+use plenum_openh264::{self as openh264, Failure};
 
 use crate::video::{
     ACCESS_UNIT_BYTES_MAX, DecodeError, Decoded, DecoderConfig, SetupError, VideoDecoder,
+    copy_planes,
 };
 
 /// Slices of one picture. Each may claim all macroblocks once more, so this bounds
@@ -160,7 +161,8 @@ impl VideoDecoder for Decoder {
         match self.library.decode(&self.passed) {
             Ok(None) => Ok(Decoded::Nothing),
             Ok(Some(output)) => {
-                copy(&output, out);
+                let planes = output.planes.map(|plane| (plane.data, plane.stride));
+                copy_planes(output.width, output.height, planes, out);
                 Ok(if output.concealed {
                     Decoded::Concealed
                 } else {
@@ -173,19 +175,6 @@ impl VideoDecoder for Decoder {
                 self.begin_anew();
                 Err(DecodeError::Corrupt)
             }
-        }
-    }
-}
-
-fn copy(output: &Output<'_>, out: &mut Picture) {
-    let size = (output.width as u32, output.height as u32);
-    if (out.width(), out.height()) != size {
-        out.resize(size.0, size.1);
-    }
-    for (plane, from) in Plane::ALL.into_iter().zip(&output.planes) {
-        let mut to = out.plane_mut(plane);
-        for (to, from) in to.rows_mut().zip(from.data.chunks(from.stride)) {
-            to.copy_from_slice(&from[..to.len()]);
         }
     }
 }
