@@ -279,6 +279,15 @@ fn one_number_never_means_two_extensions() {
 
 #[test]
 fn h264_needs_our_profile_and_a_browser_without_common_video_still_talks() {
+    let plain = browser().replace(
+        "packetization-mode=0;profile-level-id=42e01f",
+        "packetization-mode=1;profile-level-id=42001f",
+    );
+    let main = answer(&plain, &local()).unwrap().main.unwrap();
+    assert_eq!(
+        main.payloads[0].payload_type, 106,
+        "the constrained profile"
+    );
     let high = browser().replace("42e01f", "640c1f");
     let main = answer(&high, &local()).unwrap().main.unwrap();
     assert_eq!(main.payloads.len(), 1);

@@ -116,13 +116,19 @@ fn h264(media: &Media, payload_type: u8) -> Option<(u32, String)> {
     Some((profile, fmtp))
 }
 
-/// Common codecs in our order; of one codec the first that fits.
+/// Whether a profile-level-id is one of the constrained baseline profile (RFC 6184
+/// section 8.1, table 5), which is exactly what our encoder makes.
+const fn is_constrained(profile_level_id: u32) -> bool {
+    profile_level_id & 0x4000 != 0
+}
+
+/// Common codecs in our order; of one codec the first that fits best.
 pub(super) fn choose(media: &Media, codecs: &[VideoCodec]) -> Vec<Choice> {
     let mut chosen: Vec<Choice> = Vec::new();
     for &wanted in codecs {
-        let choice = numbers(media)
+        let mut choices = numbers(media)
             .filter(|&number| codec(media, number) == Some(wanted))
-            .find_map(|payload_type| {
+            .filter_map(|payload_type| {
                 let (profile_level_id, fmtp) = match wanted {
                     VideoCodec::H264 => h264(media, payload_type)?,
                     _ => (0, String::new()),
@@ -136,7 +142,13 @@ pub(super) fn choose(media: &Media, codecs: &[VideoCodec]) -> Vec<Choice> {
                 };
                 Some(Choice { payload, fmtp })
             });
-        chosen.extend(choice);
+        let first = choices.next();
+        let better = choices.find(|choice| is_constrained(choice.payload.profile_level_id));
+        let good = |first: &Choice| is_constrained(first.payload.profile_level_id);
+        chosen.extend(match first {
+            Some(first) if good(&first) => Some(first),
+            first => better.or(first),
+        });
     }
     chosen.truncate(PAYLOADS_MAX);
     chosen
