@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -68,7 +69,28 @@ pub async fn serve_https(
     limits: HttpsLimits,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
+    let acceptor = Some(TlsAcceptor::from(tls));
+    serve(listener, acceptor, router, limits, shutdown).await;
+}
+
+/// The same without TLS, for a router that tells nothing and takes nothing: one that
+/// sends clients to the other.
+pub async fn serve_http(
+    listener: TcpListener,
+    router: Router,
+    limits: HttpsLimits,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
+    serve(listener, None, router, limits, shutdown).await;
+}
+
+async fn serve(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    limits: HttpsLimits,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -121,26 +143,40 @@ async fn pause_after(error: &io::Error) {
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    acceptor: TlsAcceptor,
+    acceptor: Option<TlsAcceptor>,
     router: Router,
     limits: HttpsLimits,
     mut stopping: watch::Receiver<bool>,
 ) {
     // Answers are small and written whole: waiting for more gains nothing.
     let _ = stream.set_nodelay(true);
-    let handshake = timeout(limits.handshake, acceptor.accept(stream));
-    let stop = async {
-        // An error means that the server itself is gone.
-        let _ = stopping.wait_for(|&stop| stop).await;
+    let Some(acceptor) = acceptor else {
+        return requests(stream, peer, router, limits, stopping).await;
     };
-    tokio::pin!(stop);
+    let handshake = timeout(limits.handshake, acceptor.accept(stream));
     let tls = tokio::select! {
         tls = handshake => match tls {
             Ok(Ok(tls)) => tls,
             Ok(Err(error)) => return tracing::debug!(%peer, %error, "HTTPS: handshake failed"),
             Err(_) => return tracing::debug!(%peer, "HTTPS: handshake took too long"),
         },
-        () = stop.as_mut() => return,
+        // An error means that the server itself is gone.
+        _ = stopping.wait_for(|&stop| stop) => return,
+    };
+    requests(tls, peer, router, limits, stopping).await;
+}
+
+/// Serves the requests of a connection.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    router: Router,
+    limits: HttpsLimits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let stop = async {
+        // An error means that the server itself is gone.
+        let _ = stopping.wait_for(|&stop| stop).await;
     };
     let service = router.map_request(move |mut request: Request<_>| {
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -153,7 +189,8 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
         .max_buf_size(MAX_HEADER_BYTES);
-    let serving = builder.serve_connection(TokioIo::new(tls), service);
+    // What becomes a WebSocket leaves our bounds; whoever upgrades it has its own.
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(serving);
     let result = tokio::select! {
         result = serving.as_mut() => result,

@@ -157,7 +157,7 @@ pub(crate) fn call_leg(leg: &CallLegView) -> Xml {
     xml.element("callLeg", &[("id", &leg.summary.id.to_string())], |xml| {
         leg_short(xml, &leg.summary);
         xml.value("localAddress", &leg.local_address);
-        xml.value("type", "sip");
+        xml.value("type", leg.leg_type);
         xml.value("direction", leg.direction);
         xml.value("canMove", false);
         xml.element("configuration", &[], |xml| {

@@ -6,6 +6,9 @@ mod outgoing;
 mod restore;
 mod session;
 mod watch;
+mod web;
+mod web_media;
+mod web_room;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -19,6 +22,7 @@ use crate::config::encryption;
 use crate::guard::Guard;
 use crate::leg::{Leg, Phase};
 use crate::media;
+use crate::web::{WebBye, WebMessage};
 use crate::world::{Output, World};
 use crate::{AppConfig, Place};
 
@@ -90,6 +94,8 @@ pub struct App {
     calls_by_id: HashMap<CallId, u64>,
     calls_by_space: HashMap<SpaceId, u64>,
     legs_by_place: HashMap<Place, CallLegId>,
+    /// Numbers of the calls whose list of participants is to be told.
+    restless: BTreeSet<u64>,
     /// Numbers of the legs that have digits or new keys to send: few of many.
     busy: BTreeSet<u64>,
     guard: Guard,
@@ -112,6 +118,7 @@ impl App {
             calls_by_id: HashMap::new(),
             calls_by_space: HashMap::new(),
             legs_by_place: HashMap::new(),
+            restless: BTreeSet::new(),
             busy: BTreeSet::new(),
             guard: Guard::default(),
             next_number: 1,
@@ -173,6 +180,7 @@ impl App {
         let Some(number) = self.calls_by_id.remove(&id) else {
             return;
         };
+        self.restless.remove(&number);
         if let Some(call) = self.calls.remove(&number) {
             self.calls_by_space.remove(&call.space);
             world.out.push(Output::Remove {
@@ -212,9 +220,7 @@ impl App {
 
     fn insert_leg(&mut self, leg: Leg) {
         if let Some(call) = self.call_mut(leg.call) {
-            call.legs += 1;
-            call.legs_max = call.legs_max.max(call.legs);
-            call.unused_until = None;
+            call.joined(leg.number, leg.web.is_some());
         }
         self.order.insert(leg.number, leg.id);
         self.legs_by_place.insert(leg.place, leg.id);
@@ -234,16 +240,35 @@ impl App {
         if leg.phase == Phase::Connected {
             self.legs_completed += 1;
         }
+        let now = world.now.monotonic;
+        for stream in leg.video.streams() {
+            if stream.config.is_some() {
+                world.out.push(Output::Remove {
+                    kind: CommandKind::RemoveVideo,
+                    place: stream.place,
+                });
+            }
+            world.places.give_back_video(stream.place, now);
+        }
         if leg.config.is_some() {
             world.out.push(Output::Remove {
                 kind: CommandKind::RemoveLeg,
                 place: leg.place,
             });
         }
-        world.places.give_back_leg(leg.place, world.now.monotonic);
-        if let Some(call) = self.call_mut(leg.call) {
-            call.legs = call.legs.saturating_sub(1);
+        world.places.give_back_leg(leg.place, now);
+        if leg.web.is_some() {
+            world.out.push(Output::Forget { leg: id });
         }
+        let mut shared = false;
+        if let Some(call) = self.call_mut(leg.call) {
+            call.left(leg.number, leg.web.is_some());
+            shared = call.room.left(id);
+        }
+        if shared {
+            self.web_tell_all(leg.call, &WebMessage::Content(None), world);
+        }
+        self.changed(leg.call, now);
         self.end_if_unused(leg.call, world);
     }
 
@@ -256,23 +281,30 @@ impl App {
 
     /// Hangs up and forgets.
     fn drop_leg(&mut self, id: CallLegId, reason: &str, world: &mut World<'_>) {
-        if let Some(leg) = self.legs.get(&id) {
-            tracing::info!(leg = %id, call = %leg.call, reason, "call leg is hung up");
-            world.out.push(Output::HangUp {
+        self.drop_leg_with(id, reason, WebBye::Removed, world);
+    }
+
+    /// The same, with what a browser is told.
+    fn drop_leg_with(&mut self, id: CallLegId, reason: &str, bye: WebBye, world: &mut World<'_>) {
+        let Some(leg) = self.legs.get(&id) else {
+            return;
+        };
+        tracing::info!(leg = %id, call = %leg.call, reason, "call leg is hung up");
+        match &leg.web {
+            Some(_) => self.web_bye(id, bye, world),
+            None => world.out.push(Output::HangUp {
                 leg: id,
                 reason: reason.to_owned(),
-            });
-            self.remove_leg(id, world);
+            }),
         }
+        self.remove_leg(id, world);
     }
 
     fn save(&self, id: CallLegId, world: &mut World<'_>) {
         if let Some(leg) = self.legs.get(&id)
             && let Some(call) = self.call(leg.call)
         {
-            world
-                .out
-                .push(Output::Save(Box::new(leg.saved(call.saved()))));
+            world.out.push(Output::Save(Box::new(leg.saved(call))));
         }
     }
 
@@ -312,6 +344,7 @@ impl App {
                 });
                 media::negotiated(config, audio);
                 media::muted(config, &leg.configuration);
+                media::shown(config, &leg.configuration);
             }
             // Sound was switched off (port 0): the leg stays and is silent.
             (None, Some(config)) => media::silenced(config),
@@ -335,12 +368,20 @@ impl App {
             place: leg.place,
             config: Box::new(config),
         });
+        let call = leg.call;
+        self.changed(call, world.now.monotonic);
     }
 
     fn is_ours(&self, host: &str, arrived_on: IpAddr) -> bool {
+        host.trim_matches(['[', ']']).parse() == Ok(arrived_on) || self.is_own_domain(host)
+    }
+
+    /// Whether a host name or address is one of those that are ours.
+    #[must_use]
+    pub fn is_own_domain(&self, host: &str) -> bool {
         let host = host.trim_matches(['[', ']']).to_lowercase();
         let host = host.trim_end_matches('.');
-        host.parse() == Ok(arrived_on) || self.config.domains.iter().any(|domain| domain == host)
+        self.config.domains.iter().any(|domain| domain == host)
     }
 
     /// What the server does now.

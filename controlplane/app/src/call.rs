@@ -1,9 +1,12 @@
 //! A space in use.
 
+use std::collections::BTreeSet;
+
 use plenum_abi::{ConferenceConfig, Nanos};
 use plenum_model::{CallId, CallSummary, CallType, CallView, CorrelatorId, Space, SpaceId};
 
 use crate::config::AppConfig;
+use crate::room::Room;
 use crate::world::Moment;
 use crate::{Place, SavedCall};
 
@@ -22,6 +25,11 @@ pub(crate) struct Call {
     pub(crate) began_unix_ms: i64,
     pub(crate) legs: usize,
     pub(crate) legs_max: usize,
+    /// Legs of browsers among them.
+    pub(crate) web_legs: usize,
+    /// Numbers of its legs, in the order of joining.
+    pub(crate) members: BTreeSet<u64>,
+    pub(crate) room: Room,
     /// When it ends although nobody ever came; only while it has had no leg.
     pub(crate) unused_until: Option<Nanos>,
 }
@@ -52,6 +60,9 @@ impl Call {
             began_unix_ms: now.unix_ms,
             legs: 0,
             legs_max: 0,
+            web_legs: 0,
+            members: BTreeSet::new(),
+            room: Room::default(),
             unused_until: None,
         }
     }
@@ -69,7 +80,27 @@ impl Call {
             began_unix_ms: saved.began_unix_ms,
             legs: 0,
             legs_max: saved.legs_max,
+            web_legs: 0,
+            members: BTreeSet::new(),
+            room: Room::default(),
             unused_until: None,
+        }
+    }
+
+    /// A leg is there now.
+    pub(crate) fn joined(&mut self, number: u64, web: bool) {
+        self.members.insert(number);
+        self.legs = self.members.len();
+        self.legs_max = self.legs_max.max(self.legs);
+        self.web_legs += usize::from(web);
+        self.unused_until = None;
+    }
+
+    /// A leg is gone.
+    pub(crate) fn left(&mut self, number: u64, web: bool) {
+        if self.members.remove(&number) {
+            self.legs = self.members.len();
+            self.web_legs -= usize::from(web);
         }
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use plenum_model::MediaEncryption;
 use plenum_sdp::Encryption;
 
+use crate::web::WebPermissions;
+
 /// Policy of the call bridge.
 #[derive(Clone, Debug)]
 pub struct AppConfig {
@@ -31,6 +33,8 @@ pub struct AppConfig {
     pub join_tone_participants_max: u8,
     /// A tone sounds when somebody leaves while at most so many are in the call; 0 is off.
     pub leave_tone_participants_max: u8,
+    /// What participants in browsers may do.
+    pub web: WebPermissions,
 }
 
 pub(crate) const fn encryption(wish: MediaEncryption) -> Encryption {

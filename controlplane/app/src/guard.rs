@@ -38,6 +38,13 @@ impl Guard {
         tries.wrong < TRIES_MAX
     }
 
+    /// For how long tries from this address are not looked at.
+    pub(crate) fn retry_after(&self, address: IpAddr, now: Nanos) -> Duration {
+        let tries = self.addresses.get(&address);
+        let blocked = tries.filter(|tries| tries.wrong >= TRIES_MAX);
+        blocked.map_or(Duration::ZERO, |tries| (tries.since + WINDOW).since(now))
+    }
+
     /// Counts a wrong passcode.
     pub(crate) fn wrong(&mut self, address: IpAddr, now: Nanos) {
         let known = self.addresses.contains_key(&address);
@@ -74,6 +81,8 @@ mod tests {
             guard.wrong(address(1), start);
         }
         assert!(!guard.allows(address(1), start));
+        assert_eq!(guard.retry_after(address(1), start), WINDOW);
+        assert_eq!(guard.retry_after(address(2), start), Duration::ZERO);
         assert!(guard.allows(address(2), start), "others are not to blame");
         assert!(guard.allows(address(1), start + WINDOW));
     }

@@ -3,17 +3,22 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use plenum_abi::{AudioCodec, LegConfig, LegFlags, NO_PAYLOAD_TYPE, Nanos};
+use plenum_abi::{
+    AudioCodec, LegConfig, LegFlags, NO_PAYLOAD_TYPE, Nanos, VideoConfig, VideoFlags,
+};
 use plenum_model::{
     AudioReceive, AudioSend, CallId, CallLegConfiguration, CallLegId, CallLegState, CallLegStatus,
-    CallLegSummary, CallLegView, Direction,
+    CallLegSummary, CallLegType, CallLegView, Direction, Layout,
 };
 use plenum_sdp::PendingOffer;
 
+use crate::call::Call;
 use crate::digits::Sequence;
 use crate::media;
+use crate::video::{StreamKind, Video};
+use crate::web::{WebEnd, WebParticipant, WebPresence};
 use crate::world::Moment;
-use crate::{Counters, Place, SavedCall, SavedLeg};
+use crate::{Counters, Place, SavedLeg};
 
 /// Digits remembered of what a leg dialled.
 const DIGITS_KEPT: usize = 32;
@@ -72,6 +77,9 @@ pub(crate) struct Leg {
     pub(crate) sequence: Sequence,
     /// New keys are to be tried again then (RFC 3261 section 14.1).
     pub(crate) rekey_at: Option<Nanos>,
+    pub(crate) video: Video,
+    /// The far end is a browser; `None` is SIP.
+    pub(crate) web: Option<Box<WebEnd>>,
     sampled: Option<(Nanos, Counters)>,
     rates: Rates,
 }
@@ -116,6 +124,8 @@ impl Leg {
             digits_when_connected: String::new(),
             sequence: Sequence::default(),
             rekey_at: None,
+            video: Video::default(),
+            web: None,
             sampled: None,
             rates: Rates::default(),
         }
@@ -153,15 +163,21 @@ impl Leg {
             name_label_override: saved.name_label_override.clone(),
             owner_id: saved.owner_id.clone(),
             sip_media_encryption: saved.encryption,
-            ..CallLegConfiguration::default()
+            rx_video_mute: saved.rx_video_mute,
+            tx_video_mute: saved.tx_video_mute,
+            default_layout: read_layout(saved.default_layout.as_deref()),
+            chosen_layout: read_layout(saved.chosen_layout.as_deref()),
         };
+        leg.video = Video::restored(&saved.video);
+        let web = saved.web.as_ref();
+        leg.web = web.map(|web| Box::new(WebEnd::restored(web, now.monotonic)));
         leg
     }
 
-    pub(crate) fn saved(&self, call: SavedCall) -> SavedLeg {
+    pub(crate) fn saved(&self, call: &Call) -> SavedLeg {
         SavedLeg {
             id: self.id,
-            call,
+            call: call.saved(),
             place: self.place,
             outgoing: self.direction == Direction::Outgoing,
             connected: self.phase == Phase::Connected,
@@ -180,18 +196,67 @@ impl Leg {
             name_label_override: self.configuration.name_label_override.clone(),
             owner_id: self.configuration.owner_id.clone(),
             encryption: self.configuration.sip_media_encryption,
+            rx_video_mute: self.configuration.rx_video_mute,
+            tx_video_mute: self.configuration.tx_video_mute,
+            default_layout: self
+                .configuration
+                .default_layout
+                .map(|layout| layout.to_string()),
+            chosen_layout: self
+                .configuration
+                .chosen_layout
+                .map(|layout| layout.to_string()),
+            video: self.video.saved(),
+            web: self
+                .web
+                .as_deref()
+                .map(|web| web.saved(call.room.sharer == Some(self.id))),
         }
+    }
+
+    /// Whether the far end is a browser whose socket is there.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.web.as_deref().is_some_and(WebEnd::is_attached)
+    }
+
+    /// Its line in the list of participants; `None` before it has come.
+    pub(crate) fn participant(&self, sharing: bool) -> Option<WebParticipant> {
+        let presence = match (&self.web, self.state()) {
+            (Some(web), _) if !web.came => return None,
+            (Some(web), _) if web.lost || !web.is_attached() => WebPresence::Reconnecting,
+            (None, CallLegState::Initial) if self.direction == Direction::Incoming => return None,
+            (_, CallLegState::Initial | CallLegState::Ringing) => WebPresence::Ringing,
+            (_, CallLegState::OnHold) => WebPresence::OnHold,
+            (_, CallLegState::Connected) => WebPresence::Connected,
+        };
+        let main = self.video.stream(StreamKind::Main);
+        let receives = |config: VideoConfig| config.flags().contains(VideoFlags::RECEIVE);
+        Some(WebParticipant {
+            id: self.id,
+            name: self.summary().name,
+            web: self.web.is_some(),
+            presence,
+            audio_muted: self.configuration.rx_audio_mute == Some(true),
+            video_muted: self.configuration.rx_video_mute == Some(true),
+            has_video: main.and_then(|main| main.config).is_some_and(receives),
+            hand_raised: self.web.as_deref().is_some_and(|web| web.hand_raised),
+            sharing,
+            joined_unix_ms: self.connected_unix_ms.unwrap_or(self.began_unix_ms),
+        })
     }
 
     /// Whether the far end should be heard now.
     pub(crate) fn listens(&self) -> bool {
         let receives = |config: &LegConfig| config.flags().contains(LegFlags::RECEIVE);
-        self.phase == Phase::Connected && self.config.as_ref().is_some_and(receives)
+        // A browser may be silent for long; its transport says whether it is there.
+        self.phase == Phase::Connected
+            && self.web.is_none()
+            && self.config.as_ref().is_some_and(receives)
     }
 
     fn on_hold(&self) -> bool {
         let sends = |config: &LegConfig| config.flags().contains(LegFlags::SEND);
-        !self.config.as_ref().is_none_or(sends)
+        self.web.is_none() && !self.config.as_ref().is_none_or(sends)
     }
 
     /// Whether digits can go as telephone-events.
@@ -265,17 +330,23 @@ impl Leg {
     pub(crate) fn view(&self, now: Moment) -> CallLegView {
         let suite = self.config.as_ref().and_then(LegConfig::suite);
         let since = self.connected_unix_ms.unwrap_or(self.began_unix_ms);
+        // A browser's media is never plain; its suite is the transport's.
+        let encrypted = suite.is_some() || self.web.is_some() && self.config.is_some();
         CallLegView {
             summary: self.summary(),
             local_address: self.local_address.clone(),
+            leg_type: match self.web {
+                Some(_) => CallLegType::WebApp,
+                None => CallLegType::Sip,
+            },
             direction: self.direction,
             configuration: self.configuration.clone(),
             status: CallLegStatus {
                 state: self.state(),
                 duration: now.since_unix_ms(since),
                 sip_call_id: self.sip_call_id.clone(),
-                encrypted_media: suite.is_some(),
-                unencrypted_media: self.config.is_some() && suite.is_none(),
+                encrypted_media: encrypted,
+                unencrypted_media: self.config.is_some() && !encrypted,
                 cipher_suite: suite.and_then(media::cipher_suite),
                 rx_audio: self.rx_audio(),
                 tx_audio: self.tx_audio(),
@@ -311,6 +382,11 @@ impl Leg {
                 .then(|| millis(counters.round_trip_us)),
         })
     }
+}
+
+/// What was saved by a release that had other layouts is no choice.
+fn read_layout(word: Option<&str>) -> Option<Layout> {
+    word?.parse().ok()
 }
 
 fn millis(micros: u64) -> u32 {

@@ -1,7 +1,7 @@
 //! The call bridge's decisions: pure, over traits.
 //!
 //! ```text
-//!   SIP, REST, media events, time ---> App ---> outputs: SIP, media, store
+//!   SIP, browsers, REST, media events, time ---> App ---> outputs: SIP, browsers, media, store
 //!                                       |
 //!                                       +-- Places: slots and counters, asked at once
 //! ```
@@ -28,13 +28,22 @@ mod guard;
 mod leg;
 mod media;
 mod place;
+mod room;
 mod saved;
+mod video;
+mod web;
 mod world;
 
 pub use app::{App, EndCause, Error, Incoming, Refusal, Statistics};
 pub use config::AppConfig;
-pub use place::{Counters, Place, Places};
+pub use place::{Counters, Place, Places, Reach};
 pub use saved::{RestoreError, SavedCall, SavedLeg};
+pub use video::{SavedStream, SavedVideo};
+pub use web::{
+    ABSENCE_MAX, CHAT_CHARS_MAX, NAME_CHARS_MAX, SavedWeb, WebBye, WebChat, WebError, WebFound,
+    WebJoin, WebJoined, WebMessage, WebParticipant, WebPermissions, WebPresence, WebRefusal,
+    WebRequest, WebWelcome,
+};
 pub use world::{DtmfDigit, Invitation, Moment, Output, World};
 
 #[cfg(test)]

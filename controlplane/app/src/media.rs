@@ -3,8 +3,9 @@
 use plenum_abi::{
     AudioCodec, LegConfig, LegFlags, NO_PAYLOAD_TYPE, PayloadMap, SocketAddress, SrtpSuite,
 };
-use plenum_model::{AudioCodecName, CallLegConfiguration, CipherSuite};
+use plenum_model::{AudioCodecName, CallLegConfiguration, CipherSuite, Layout};
 use plenum_sdp::Audio;
+use plenum_sdp::webrtc::WebAudio;
 
 /// Suites we can do, best first.
 pub(crate) const SUITES: [SrtpSuite; 6] = [
@@ -75,6 +76,45 @@ pub(crate) fn negotiated(config: &mut LegConfig, audio: &Audio) {
     if !same_suite || before.rx_keys != config.rx_keys {
         config.rx_key_epoch = before.rx_key_epoch.wrapping_add(1);
     }
+}
+
+/// Writes what was negotiated with a browser into `config`; addresses and keys are
+/// the transport's.
+pub(crate) fn negotiated_web(config: &mut LegConfig, audio: &WebAudio) {
+    let mut codecs = [PayloadMap::default(); 4];
+    for (map, (payload_type, codec)) in codecs.iter_mut().zip(&audio.codecs) {
+        *map = PayloadMap {
+            payload_type: *payload_type,
+            codec: *codec as u8,
+        };
+    }
+    let telephone_event = audio.telephone_event_payload_type;
+    let comfort_noise = audio.comfort_noise_payload_type;
+    let discontinuous = comfort_noise.is_some() || audio.opus.is_some_and(|opus| opus.dtx);
+    config.codecs = codecs;
+    config.telephone_event_payload_type = telephone_event.unwrap_or(NO_PAYLOAD_TYPE);
+    config.comfort_noise_payload_type = comfort_noise.unwrap_or(NO_PAYLOAD_TYPE);
+    config.packet_ms = audio.packet_ms;
+    config.bit_rate_bps_max = audio.opus.map_or(0, |opus| opus.max_average_bit_rate_bps);
+    config.flags = config
+        .flags()
+        .with(LegFlags::SEND, audio.direction.send)
+        .with(LegFlags::RECEIVE, audio.direction.receive)
+        .with(LegFlags::RTCP_MUX, true)
+        .with(LegFlags::DISCONTINUOUS, discontinuous)
+        .0;
+}
+
+/// Writes the leg's own view into `config`; 0 is the conference's.
+pub(crate) fn shown(config: &mut LegConfig, wish: &CallLegConfiguration) {
+    let layout = wish.chosen_layout.or(wish.default_layout);
+    config.layout = layout.map_or(0, layout_number);
+}
+
+/// Layouts are numbered in the order of the API's words, from 1.
+fn layout_number(layout: Layout) -> u8 {
+    let index = Layout::ALL.iter().position(|other| *other == layout);
+    index.map_or(0, |index| u8::try_from(index + 1).unwrap_or(0))
 }
 
 /// Writes the switches of the API into `config`.

@@ -1,8 +1,10 @@
 //! The media plane as far as decisions need it at once.
 
-use plenum_abi::Nanos;
+use std::net::SocketAddr;
 
-/// A leg or conference slot with its tenant's generation.
+use plenum_abi::{Nanos, TransportConfig, VideoConfig};
+
+/// The slot of a leg, a conference or a video stream with its tenant's generation.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Place {
     /// The worker.
@@ -32,16 +34,31 @@ pub struct Counters {
     pub last_received: Option<Nanos>,
 }
 
+/// Where browsers reach a worker.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reach {
+    /// SHA-256 of the certificate that it shows them.
+    pub fingerprint: [u8; 32],
+    /// Its addresses for them, best first.
+    pub addresses: Vec<SocketAddr>,
+}
+
 /// Whose the slots are, and what runs in them.
 pub trait Places {
     /// A conference slot on the least loaded worker; `None` when there is none.
     fn take_conference(&mut self, now: Nanos) -> Option<Place>;
     /// A leg slot on this worker; `None` when there is none.
     fn take_leg(&mut self, worker: u32, now: Nanos) -> Option<Place>;
+    /// A slot for a video stream on this worker; `None` when there is none.
+    fn take_video(&mut self, worker: u32, now: Nanos) -> Option<Place>;
     /// A conference is gone.
     fn give_back_conference(&mut self, place: Place, now: Nanos);
     /// A leg is gone.
     fn give_back_leg(&mut self, place: Place, now: Nanos);
+    /// A video stream is gone.
+    fn give_back_video(&mut self, place: Place, now: Nanos);
+    /// Where browsers reach a worker; `None` when it takes none.
+    fn reach(&self, worker: u32) -> Option<Reach>;
     /// RTP port of a leg slot; RTCP is the next one.
     fn rtp_port(&self, place: Place) -> u16;
     /// Counters of a leg; `None` when it does not run.
@@ -49,6 +66,10 @@ pub trait Places {
     /// Revision of a leg's configuration that the worker has; `None` when the
     /// leg does not run.
     fn revision(&self, place: Place) -> Option<u64>;
-    /// The same of a conference.
+    /// What the worker has of a leg's transport.
+    fn running_transport(&self, place: Place) -> Option<TransportConfig>;
+    /// What the worker has of a video stream.
+    fn running_video(&self, place: Place) -> Option<VideoConfig>;
+    /// Revision of a conference's configuration, likewise.
     fn conference_revision(&self, place: Place) -> Option<u64>;
 }

@@ -1,11 +1,13 @@
 //! What of a leg outlives the control process.
 
-use plenum_abi::LegConfig;
+use plenum_abi::{LegConfig, TransportConfig};
 use plenum_model::{CallId, CallLegId, CorrelatorId, MediaEncryption, SpaceId};
 use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::Place;
+use crate::video::SavedVideo;
+use crate::web::SavedWeb;
 
 /// A call, repeated in each of its legs.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -49,7 +51,7 @@ pub struct SavedLeg {
     pub remote_party: String,
     /// Our address.
     pub local_address: String,
-    /// Call-ID of the dialog.
+    /// Call-ID of the dialog; empty for a browser.
     pub sip_call_id: String,
     /// Our IP address for media.
     pub local_ip: std::net::IpAddr,
@@ -73,6 +75,24 @@ pub struct SavedLeg {
     pub owner_id: Option<String>,
     /// Encryption asked of the leg.
     pub encryption: Option<MediaEncryption>,
+    /// Others do not see this leg.
+    #[serde(default)]
+    pub rx_video_mute: Option<bool>,
+    /// This leg sees nothing.
+    #[serde(default)]
+    pub tx_video_mute: Option<bool>,
+    /// Layout to begin with.
+    #[serde(default)]
+    pub default_layout: Option<String>,
+    /// Layout chosen meanwhile.
+    #[serde(default)]
+    pub chosen_layout: Option<String>,
+    /// Its pictures.
+    #[serde(default)]
+    pub video: SavedVideo,
+    /// The far end is a browser; `None` is SIP.
+    #[serde(default)]
+    pub web: Option<SavedWeb>,
 }
 
 impl std::fmt::Debug for SavedLeg {
@@ -104,6 +124,13 @@ pub enum RestoreError {
 impl SavedLeg {
     pub(crate) fn config_bytes(config: Option<&LegConfig>) -> Vec<u8> {
         config.map_or_else(Vec::new, |config| config.as_bytes().to_vec())
+    }
+
+    /// Whether what is there of a browser's transport can be read.
+    pub(crate) fn web_is_readable(&self) -> bool {
+        let bytes = self.web.as_ref().map(|web| web.transport.as_slice());
+        bytes
+            .is_none_or(|bytes| bytes.is_empty() || TransportConfig::read_from_bytes(bytes).is_ok())
     }
 
     /// The last configuration.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use plenum_abi::{CommandKind, ConferenceConfig, LegConfig, Nanos};
+use plenum_abi::{CommandKind, ConferenceConfig, LegConfig, Nanos, TransportConfig, VideoConfig};
 use plenum_model::CallLegId;
+use plenum_sdp::webrtc::Candidate;
 use rand::CryptoRng;
 
+use crate::web::WebMessage;
 use crate::{Place, Places, SavedLeg};
 
 /// A moment on both clocks.
@@ -130,6 +132,27 @@ pub enum Output {
         /// What it is to be.
         config: Box<LegConfig>,
     },
+    /// Media: create or change a browser's transport; comes before its leg.
+    SetTransport {
+        /// The leg's slot.
+        place: Place,
+        /// What it is to be.
+        config: Box<TransportConfig>,
+    },
+    /// Media: a candidate of a browser's.
+    AddCandidate {
+        /// The leg's slot.
+        place: Place,
+        /// The candidate.
+        candidate: Candidate,
+    },
+    /// Media: create or change a video stream; comes after its leg.
+    SetVideo {
+        /// Its slot.
+        place: Place,
+        /// What it is to be.
+        config: Box<VideoConfig>,
+    },
     /// Media: create or change a conference.
     SetConference {
         /// Its slot.
@@ -137,8 +160,9 @@ pub enum Output {
         /// What it is to be.
         config: ConferenceConfig,
     },
-    /// Media: remove a leg ([`CommandKind::RemoveLeg`]) or a conference
-    /// ([`CommandKind::RemoveConference`]).
+    /// Media: remove a leg ([`CommandKind::RemoveLeg`]), a conference
+    /// ([`CommandKind::RemoveConference`]) or a video stream
+    /// ([`CommandKind::RemoveVideo`]).
     Remove {
         /// Which.
         kind: CommandKind,
@@ -152,6 +176,19 @@ pub enum Output {
         /// The digit.
         digit: DtmfDigit,
     },
-    /// Store: this is the leg now; beside its dialog it survives a restart.
+    /// Store: this is the leg now; beside its dialog, if it has one, it survives a
+    /// restart.
     Save(Box<SavedLeg>),
+    /// Web: tell a participant in a browser.
+    Web {
+        /// The leg.
+        leg: CallLegId,
+        /// What.
+        message: WebMessage,
+    },
+    /// Web and store: a browser's leg is over.
+    Forget {
+        /// The leg.
+        leg: CallLegId,
+    },
 }

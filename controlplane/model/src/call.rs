@@ -38,6 +38,16 @@ words! {
 }
 
 words! {
+    /// By what a leg came.
+    pub enum CallLegType as "type" {
+        /// SIP.
+        Sip = "sip",
+        /// A browser.
+        WebApp = "acano",
+    }
+}
+
+words! {
     /// How far a leg has come.
     pub enum CallLegState as "state" {
         /// Being set up.
@@ -181,6 +191,8 @@ pub struct CallLegView {
     pub summary: CallLegSummary,
     /// Our address (`user@host`) in this leg.
     pub local_address: String,
+    /// By what it came.
+    pub leg_type: CallLegType,
     /// Who called whom.
     pub direction: Direction,
     /// What is set for this leg alone.

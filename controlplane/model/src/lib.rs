@@ -23,8 +23,8 @@ mod status;
 
 pub use call::{
     AudioReceive, AudioSend, CallLegConfiguration, CallLegPatch, CallLegQuery, CallLegState,
-    CallLegStatus, CallLegSummary, CallLegView, CallQuery, CallSummary, CallType, CallView,
-    DialOut, Direction, MAX_DTMF_SEQUENCE, MAX_NAME_LABEL_BYTES, MAX_REMOTE_PARTY,
+    CallLegStatus, CallLegSummary, CallLegType, CallLegView, CallQuery, CallSummary, CallType,
+    CallView, DialOut, Direction, MAX_DTMF_SEQUENCE, MAX_NAME_LABEL_BYTES, MAX_REMOTE_PARTY,
 };
 pub use field::Field;
 pub use id::{CallId, CallLegId, CorrelatorId, HostId, ParseIdError, SpaceId};

@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 pub(crate) use table::Settings;
 use table::{ENTRIES, Entry};
 use value::Raw;
-pub(crate) use value::{Encryption, LogFormat};
+pub(crate) use value::{Encryption, LogFormat, ResolveUris};
 
 /// Where a value came from.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use super::value::{
-    Encryption, LogFormat, LogLevel, OptionalIp, OptionalPath, Ports, Raw, Value, Whole,
+    Encryption, LogFormat, LogLevel, OptionalIp, OptionalPath, Ports, Raw, ResolveUris, Secret,
+    Value, Whole,
 };
 
 /// One row of the table.
@@ -111,6 +112,8 @@ settings! {
     https: Https "https." {
         /// REST interface and web pages.
         port: u16 = 8443;
+        /// Plain HTTP that only sends browsers on to HTTPS; 0 is off, 80 is usual.
+        redirect_port: u16 = 0;
     }
     tls: Tls "tls." {
         /// Certificate chain (PEM) for SIP and HTTPS; empty for a self-signed one in the data folder.
@@ -145,6 +148,30 @@ settings! {
         leave_tone_participants_max: Whole<0, 100> = Whole::new(0);
         /// Seconds for which a called party may ring.
         ring_timeout_s: Whole<5, 600> = Whole::new(60);
+    }
+    web: Web "web." {
+        /// People may give a passcode to join from a browser.
+        allow_passcodes: bool = true;
+        /// Links with a secret let people in without a passcode.
+        allow_secrets: bool = true;
+        /// People who have not signed in may join.
+        allow_unauthenticated_guests: bool = true;
+        /// Meetings are found by their number.
+        resolve_call_ids: bool = true;
+        /// Meetings are found by their address; "domainSuggestionEnabled" adds our domain where none is typed.
+        resolve_uris: ResolveUris = ResolveUris::Suggested;
+        /// Participants in browsers may mute and remove others.
+        guests_may_moderate: bool = true;
+        /// Participants in browsers may have others called, at our expense.
+        guests_may_dial: bool = false;
+        /// Participants in browsers may write to each other.
+        guests_may_chat: bool = true;
+        /// Participants in browsers may show their screen.
+        guests_may_share: bool = true;
+        /// STUN and TURN servers that browsers are told of, such as "turn:turn.example.org:3478?transport=udp".
+        turn_urls: Vec<String> = Vec::new();
+        /// Secret that those TURN servers share with us; credentials for 12 hours are made with it.
+        turn_secret: Secret = Secret::default();
     }
     log: Log "log." {
         /// What is logged: a level, or levels by target.

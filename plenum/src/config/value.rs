@@ -251,6 +251,36 @@ impl Value for OptionalIp {
     }
 }
 
+/// A secret that may be left empty. It is printed where settings are, and in no log.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Value for Secret {
+    fn allowed() -> String {
+        "text, or \"\" for none".to_owned()
+    }
+
+    fn parse(raw: &Raw) -> Option<Self> {
+        raw.one().map(|text| Self(text.to_owned()))
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
 /// Names, possibly none.
 impl Value for Vec<String> {
     fn allowed() -> String {
@@ -363,6 +393,18 @@ words! {
 }
 
 words! {
+    /// How people may name a meeting by its address.
+    ResolveUris {
+        /// Not at all.
+        Off = "off",
+        /// With its domain.
+        Plain = "domainSuggestionDisabled",
+        /// Ours is added where none is typed.
+        Suggested = "domainSuggestionEnabled",
+    }
+}
+
+words! {
     /// How log lines look.
     LogFormat {
         /// For people.
@@ -401,6 +443,9 @@ mod tests {
         survives::<Vec<IpAddr>>("127.0.0.1, [::1]");
         survives::<OptionalIp>("");
         survives::<OptionalIp>("2001:db8::7");
+        survives::<Secret>("");
+        survives::<Secret>("north \" south");
+        survives::<ResolveUris>("domainSuggestionDisabled");
         survives::<Vec<String>>("");
         survives::<Vec<String>>("example.org,meet.example.org");
         survives::<Ports>("20000 - 29999");

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   SIP events ──┐                      ┌── SIP
+//!   browsers ────┤                      ├── browsers
 //!   media events ┼─> Actor ── App ──────┼── rings
 //!   REST ────────┤   (one at a time)    └── store
 //!   time ────────┘
@@ -13,7 +14,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use plenum_abi::{CommandKind, Event, SendDtmf, SetConference, SetLeg};
+use plenum_abi::{
+    AddCandidate, CommandKind, Event, SendDtmf, SetConference, SetLeg, SetTransport, SetVideo,
+};
 use plenum_app::{App, EndCause, Incoming, Moment, Output, Place, SavedLeg, World};
 use plenum_link::{Link, Slots};
 use plenum_model::CallLegId;
@@ -24,6 +27,7 @@ use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use super::browsers::Browsers;
 use super::places::{MediaPlaces, slot};
 use super::uri;
 use crate::channel::WorkerPlace;
@@ -62,10 +66,11 @@ impl Handle {
     }
 }
 
-/// What is stored of a leg: the dialog and the leg beside it.
+/// What is stored of a leg: the leg and the dialog beside it, which a browser does
+/// not have.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct StoredLeg {
-    pub(super) dialog: DialogState,
+    pub(super) dialog: Option<DialogState>,
     pub(super) leg: SavedLeg,
 }
 
@@ -86,6 +91,9 @@ pub(super) struct Actor {
     pub(super) sip: SipStack,
     pub(super) store: Store,
     pub(super) own_domain: String,
+    /// Sockets of browsers.
+    pub(super) browsers: Browsers,
+    fingerprint: [u8; 32],
     rng: StdRng,
     jobs: mpsc::Receiver<Job>,
     handle: Handle,
@@ -109,6 +117,8 @@ pub(super) struct Parts {
     pub(super) sip: SipStack,
     pub(super) store: Store,
     pub(super) own_domain: String,
+    /// Of the certificate that browsers are shown.
+    pub(super) fingerprint: [u8; 32],
     pub(super) rng: StdRng,
 }
 
@@ -124,6 +134,8 @@ impl Actor {
             sip: parts.sip,
             store: parts.store,
             own_domain: parts.own_domain,
+            browsers: Browsers::default(),
+            fingerprint: parts.fingerprint,
             rng: parts.rng,
             jobs,
             handle: handle.clone(),
@@ -148,6 +160,7 @@ impl Actor {
             link: &self.link,
             slots: &mut self.slots,
             workers: &self.workers,
+            fingerprint: self.fingerprint,
         };
         let mut world = World {
             now: Self::now(),
@@ -238,7 +251,7 @@ impl Actor {
     /// Ties a leg to its dialog.
     pub(super) fn tie(&mut self, leg: CallLegId, key: DialogKey, stored: Option<StoredLeg>) {
         let (dialog, saved) = match stored {
-            Some(stored) => (Some(Box::new(stored.dialog)), Some(Box::new(stored.leg))),
+            Some(stored) => (stored.dialog.map(Box::new), Some(Box::new(stored.leg))),
             None => (None, None),
         };
         self.legs.insert(key, leg);
@@ -297,7 +310,7 @@ impl Actor {
             }
             SipEvent::Progress { key, code, .. } => {
                 if let Some(leg) = self.leg(key) {
-                    self.app.progress(leg, code);
+                    self.app.progress(leg, code, clock::monotonic());
                 }
             }
             SipEvent::Rejected {
@@ -375,13 +388,18 @@ impl Actor {
             return;
         };
         let stored = StoredLeg {
-            dialog: (**dialog).clone(),
+            dialog: Some((**dialog).clone()),
             leg: (**saved).clone(),
         };
-        match serde_json::to_string(&stored) {
+        self.put(&stored);
+    }
+
+    fn put(&mut self, stored: &StoredLeg) {
+        let saved = &stored.leg;
+        match serde_json::to_string(stored) {
             Ok(state) => self.store_writes.push(StoreWrite::Put(DialogRecord {
-                key: leg.to_string(),
-                leg,
+                key: saved.id.to_string(),
+                leg: saved.id,
                 call: saved.call.id,
                 worker: saved.place.worker,
                 slot: saved.place.slot,
@@ -389,8 +407,14 @@ impl Actor {
                 state,
                 updated_at_ms: clock::unix_ms(),
             })),
-            Err(error) => tracing::error!(%leg, %error, "a dialog cannot be stored"),
+            Err(error) => tracing::error!(leg = %saved.id, %error, "a leg cannot be stored"),
         }
+    }
+
+    /// Forgets a leg of a browser, here and in the store.
+    pub(super) fn forget(&mut self, leg: CallLegId) {
+        self.browsers.remove(leg);
+        self.store_writes.push(StoreWrite::Delete(leg.to_string()));
     }
 
     async fn write_store(&mut self) {
@@ -469,6 +493,32 @@ impl Actor {
                 };
                 self.command(place.worker, CommandKind::SetLeg, &payload);
             }
+            Output::SetTransport { place, config } => {
+                let payload = SetTransport {
+                    slot: place.slot,
+                    reserved: 0,
+                    config: *config,
+                };
+                self.command(place.worker, CommandKind::SetTransport, &payload);
+            }
+            Output::AddCandidate { place, candidate } => {
+                let payload = AddCandidate {
+                    leg: slot(place).to_ref(),
+                    address: candidate.address.into(),
+                    priority: candidate.priority,
+                    kind: candidate.kind as u8,
+                    reserved: [0; 3],
+                };
+                self.command(place.worker, CommandKind::AddCandidate, &payload);
+            }
+            Output::SetVideo { place, config } => {
+                let payload = SetVideo {
+                    slot: place.slot,
+                    reserved: 0,
+                    config: *config,
+                };
+                self.command(place.worker, CommandKind::SetVideo, &payload);
+            }
             Output::SetConference { place, config } => {
                 let payload = SetConference {
                     slot: place.slot,
@@ -489,6 +539,12 @@ impl Actor {
                 };
                 self.command(place.worker, CommandKind::SendDtmf, &payload);
             }
+            Output::Web { leg, message } => self.browsers.tell(leg, message),
+            Output::Forget { leg } => self.forget(leg),
+            Output::Save(saved) if saved.web.is_some() => self.put(&StoredLeg {
+                dialog: None,
+                leg: *saved,
+            }),
             Output::Save(saved) => {
                 let leg = saved.id;
                 if let Some(line) = self.lines.get_mut(&leg) {
@@ -525,6 +581,7 @@ impl Actor {
         let now = clock::monotonic();
         match kind {
             CommandKind::RemoveConference => self.slots.give_back_conference(slot(place), now),
+            CommandKind::RemoveVideo => self.slots.give_back_video(slot(place), now),
             _ => self.slots.give_back_leg(slot(place), now),
         }
     }

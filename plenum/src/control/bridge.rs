@@ -59,7 +59,7 @@ fn app_error(error: Error) -> BridgeError {
 }
 
 /// Our address on the way to a far end.
-async fn local_address(remote_party: &str) -> Option<IpAddr> {
+pub(super) async fn local_address(remote_party: &str) -> Option<IpAddr> {
     let (_, host) = uri::user_and_host(remote_party);
     let host = host.to_owned();
     let found = tokio::net::lookup_host((host.as_str(), 5060)).await.ok()?;

@@ -1,4 +1,4 @@
-//! `plenum control`: SIP, REST and the decisions between them.
+//! `plenum control`: SIP, browsers, REST and the decisions between them.
 //!
 //! Boots in the order in which things can fail clearly: data folder, database,
 //! certificate, dataplane, SIP ports, HTTPS ports. Then one actor decides, and
@@ -8,20 +8,22 @@
 
 mod actor;
 mod bridge;
+mod browsers;
 mod digest;
 mod first_run;
 mod places;
 mod ports;
 mod resume;
 mod uri;
+mod web;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plenum_api::https::{HttpsLimits, serve_https};
-use plenum_app::{App, AppConfig};
+use plenum_api::https::{HttpsLimits, serve_http, serve_https};
+use plenum_app::{App, AppConfig, WebPermissions};
 use plenum_link::{AttachError, Link};
 use plenum_model::{MediaEncryption, Space};
 use plenum_sip::{SipConfig, SipStack, StartError, TlsConfig, Transport};
@@ -170,7 +172,10 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
         ports.restore(&store).await?;
     }
     let stored = resume::load(&store).await?;
-    let dialogs = stored.iter().map(|stored| stored.dialog.clone()).collect();
+    let dialogs = stored
+        .iter()
+        .filter_map(|stored| stored.dialog.clone())
+        .collect();
     let sip_config = SipConfig {
         listen: ports.sip.clone(),
         tls: Some(tls.clone()),
@@ -205,12 +210,26 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
         sip,
         store: store.clone(),
         own_domain: own_domain.clone(),
+        fingerprint: inherited.inheritance.fingerprint,
         rng,
     });
     resume::resume(&mut actor, stored, first_start);
 
     let (stop, stopped) = oneshot::channel();
     let (https_stop, https_stopping) = watch::channel(false);
+    let browsers = plenum_webbridge::router(
+        Arc::new(web::WebBridge {
+            actor: handle.clone(),
+            store: store.clone(),
+        }),
+        web::config(settings, &own_domain),
+        web::token_key(&store).await?,
+        plenum_webbridge::Limits {
+            // Each participant, and as many that are replaced or turned away.
+            sockets: inherited.inheritance.legs_max as usize * 2 + 100,
+            ..plenum_webbridge::Limits::default()
+        },
+    );
     let router = plenum_api::router(
         Arc::new(RestBridge {
             actor: handle,
@@ -220,7 +239,8 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
             started_at: inherited.inheritance.started_at,
         }),
         Arc::new(StoreAuthenticator(store)),
-    );
+    )
+    .merge(browsers);
     for listener in listeners {
         let (tls, router) = (Arc::clone(&tls.server), router.clone());
         let mut stopping = https_stopping.clone();
@@ -230,6 +250,20 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
         tokio::spawn(serve_https(
             listener,
             tls,
+            router,
+            HttpsLimits::default(),
+            shutdown,
+        ));
+    }
+    let https_port = ports.first_https().map_or(443, |address| address.port());
+    for listener in ports.listen_redirect(settings.https.redirect_port).await? {
+        let mut stopping = https_stopping.clone();
+        let shutdown = async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        let router = plenum_webbridge::redirect_to_https(https_port);
+        tokio::spawn(serve_http(
+            listener,
             router,
             HttpsLimits::default(),
             shutdown,
@@ -309,6 +343,12 @@ fn app_config(
         packet_ms: bounded(settings.media.packet_ms.get()),
         join_tone_participants_max: bounded(settings.call.join_tone_participants_max.get()),
         leave_tone_participants_max: bounded(settings.call.leave_tone_participants_max.get()),
+        web: WebPermissions {
+            moderate: settings.web.guests_may_moderate,
+            dial: settings.web.guests_may_dial,
+            chat: settings.web.guests_may_chat,
+            share: settings.web.guests_may_share,
+        },
     }
 }
 
@@ -333,6 +373,7 @@ fn ready_line(
             "tls": sip(Transport::Tls),
         },
         "https": ports.first_https().map(|address| format!("https://{address}")),
+        "web": ports.first_https().map(|address| format!("https://{address}/")),
         "demo_space": demo.map(|space| serde_json::json!({
             "uri": dial.zip(udp).map(|(user, address)| match address.port() {
                 5060 => format!("sip:{user}@{}", addresses::uri_host(address.ip())),

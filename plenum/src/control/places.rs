@@ -1,7 +1,7 @@
 //! The media plane as the application sees it.
 
-use plenum_abi::Nanos;
-use plenum_app::{Counters, Place, Places};
+use plenum_abi::{Nanos, TransportConfig, VideoConfig};
+use plenum_app::{Counters, Place, Places, Reach};
 use plenum_link::{Link, Slot, Slots};
 
 use crate::channel::WorkerPlace;
@@ -11,6 +11,7 @@ pub(super) struct MediaPlaces<'a> {
     pub(super) link: &'a Link,
     pub(super) slots: &'a mut Slots,
     pub(super) workers: &'a [WorkerPlace],
+    pub(super) fingerprint: [u8; 32],
 }
 
 pub(super) const fn slot(place: Place) -> Slot {
@@ -46,6 +47,22 @@ impl Places for MediaPlaces<'_> {
         self.slots.give_back_leg(slot(place), now);
     }
 
+    fn take_video(&mut self, worker: u32, now: Nanos) -> Option<Place> {
+        self.slots.take_video(worker, now).map(place)
+    }
+
+    fn give_back_video(&mut self, place: Place, now: Nanos) {
+        self.slots.give_back_video(slot(place), now);
+    }
+
+    fn reach(&self, worker: u32) -> Option<Reach> {
+        let worker = self.workers.get(worker as usize)?;
+        (!worker.candidates.is_empty()).then(|| Reach {
+            fingerprint: self.fingerprint,
+            addresses: worker.candidates.clone(),
+        })
+    }
+
     fn rtp_port(&self, place: Place) -> u16 {
         let worker = self.workers.get(place.worker as usize);
         let port = worker.and_then(|worker| worker.rtp_ports.get(place.slot as usize));
@@ -71,6 +88,14 @@ impl Places for MediaPlaces<'_> {
 
     fn revision(&self, place: Place) -> Option<u64> {
         Some(self.link.live_leg(slot(place))?.revision)
+    }
+
+    fn running_transport(&self, place: Place) -> Option<TransportConfig> {
+        self.link.live_transport(slot(place))
+    }
+
+    fn running_video(&self, place: Place) -> Option<VideoConfig> {
+        self.link.live_video(slot(place))
     }
 
     fn conference_revision(&self, place: Place) -> Option<u64> {

@@ -26,6 +26,12 @@ pub(crate) enum PortsError {
         address: SocketAddr,
         source: io::Error,
     },
+    /// The same of the port that sends browsers on.
+    #[error("https.redirect_port: cannot listen on TCP {address}: {source}")]
+    BindRedirect {
+        address: SocketAddr,
+        source: io::Error,
+    },
     /// The database does not work.
     #[error("the database: {0}")]
     Store(#[from] StoreError),
@@ -109,6 +115,17 @@ impl Ports {
             })?;
             *address = taken;
             listeners.push(listener);
+        }
+        Ok(listeners)
+    }
+
+    /// Binds the ports from which browsers are sent on to HTTPS, if there are to be any.
+    pub(super) async fn listen_redirect(&self, port: u16) -> Result<Vec<TcpListener>, PortsError> {
+        let mut listeners = Vec::new();
+        for https in self.https.iter().filter(|_| port != 0) {
+            let address = SocketAddr::new(https.ip(), port);
+            let bound = TcpListener::bind(address).await;
+            listeners.push(bound.map_err(|source| PortsError::BindRedirect { address, source })?);
         }
         Ok(listeners)
     }

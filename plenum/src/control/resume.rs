@@ -6,7 +6,7 @@
 //!                          └── it was removed          BYE
 //!   arena:  leg, conference without a dialog           removed
 //! ```
-//! When the supervisor is new too, nothing of the stored media exists any more:
+//! A browser has no dialog; its leg waits for its next socket. When the supervisor is new too, nothing of the stored media exists any more:
 //! every far end is told with a BYE, so that no phone stays in a dead call.
 
 use std::collections::HashMap;
@@ -51,11 +51,18 @@ pub(super) fn resume(actor: &mut Actor, mut stored: Vec<StoredLeg>, first_start:
     for leg in running.keys() {
         actor.slots.adopt_leg(*leg);
     }
+    let streams = actor.link.live_videos();
+    for stream in &streams {
+        actor.slots.adopt_video(stream.slot);
+    }
     let count = stored.len();
     for stored in stored {
-        let (leg, key) = (stored.leg.id, stored.dialog.key);
+        let leg = stored.leg.id;
         let saved = stored.leg.clone();
-        actor.tie(leg, key, Some(stored));
+        let key = stored.dialog.as_ref().map(|dialog| dialog.key);
+        if let Some(key) = key {
+            actor.tie(leg, key, Some(stored));
+        }
         let outcome = match first_start {
             true => Err(RestoreError::MediaGone),
             false => restore(actor, &saved, &running),
@@ -64,8 +71,17 @@ pub(super) fn resume(actor: &mut Actor, mut stored: Vec<StoredLeg>, first_start:
             Ok(()) => tracing::info!(%leg, "call leg goes on"),
             Err(reason) => {
                 tracing::info!(%leg, %reason, "call leg does not go on");
-                actor.end_dialog(leg);
+                match key {
+                    Some(_) => actor.end_dialog(leg),
+                    None => actor.forget(leg),
+                }
             }
+        }
+    }
+    for stream in streams {
+        let place = place(stream.slot);
+        if !actor.app.has_video(place) {
+            actor.remove_media(CommandKind::RemoveVideo, place);
         }
     }
     let mut removed = 0;
@@ -96,6 +112,9 @@ fn restore(
     let config = running.get(&leg).copied();
     // A slot whose last tenant is an earlier one never had this leg.
     let vacant = config.is_none() && actor.slots.is_before(leg) && actor.slots.adopt_leg(leg);
+    for stream in saved.video.places() {
+        actor.slots.adopt_video(slot(stream));
+    }
     // The conference may have been lost with a torn record, or never made.
     actor.slots.adopt_conference(slot(saved.call.place));
     actor.decide(|app, world| app.restore(saved, config, vacant, world))

@@ -16,6 +16,11 @@ pub(super) fn text(line: &Value, data_dir: &Path) -> String {
     if let Some(uri) = get("/demo_space/uri") {
         rows.push(("Dial", uri.to_owned()));
     }
+    if let Some(web) = get("/web") {
+        let meeting = get("/demo_space/call_id");
+        let meeting = meeting.map_or_else(String::new, |id| format!("  meeting ID {id}"));
+        rows.push(("Web", format!("{web}{meeting}")));
+    }
     let transports: Vec<String> = ["udp", "tcp", "tls"]
         .into_iter()
         .filter_map(|name| Some(format!("{name} {}", get(&format!("/sip/{name}"))?)))
@@ -52,6 +57,7 @@ mod tests {
             "ready": true,
             "sip": {"udp": "127.0.0.1:5060", "tcp": "127.0.0.1:5060", "tls": "127.0.0.1:5061"},
             "https": "https://127.0.0.1:8443",
+            "web": "https://127.0.0.1:8443/",
             "demo_space": {"uri": "sip:demo@127.0.0.1:5060", "call_id": "123456"},
             "admin": {"user": "admin", "password": "secret"},
         });
@@ -59,6 +65,7 @@ mod tests {
             text(&line, Path::new("/var/lib/plenum")),
             "\nPlenum takes calls.\n  \
              Dial   sip:demo@127.0.0.1:5060\n  \
+             Web    https://127.0.0.1:8443/  meeting ID 123456\n  \
              SIP    udp 127.0.0.1:5060, tcp 127.0.0.1:5060, tls 127.0.0.1:5061\n  \
              REST   https://127.0.0.1:8443/api/v1/\n  \
              Admin  admin, password secret\n  \

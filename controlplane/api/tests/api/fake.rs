@@ -107,6 +107,7 @@ impl Fake {
                 call,
             },
             local_address: "team.room@example.com".into(),
+            leg_type: plenum_model::CallLegType::Sip,
             direction: Direction::Incoming,
             configuration: CallLegConfiguration::default(),
             status: CallLegStatus {

@@ -7,15 +7,17 @@ use plenum_model::{
 
 use super::watch::UNUSED_CALL;
 use super::{App, Error};
+use crate::call::Call;
 use crate::leg::{Leg, Phase};
 use crate::media;
+use crate::web::WebBye;
 use crate::world::{Moment, World};
 
 impl App {
     /// Running calls, oldest first.
     #[must_use]
     pub fn calls(&self, query: CallQuery) -> Page<CallSummary> {
-        let all = self.calls.values().map(crate::call::Call::summary);
+        let all = self.calls.values().map(Call::summary);
         let wanted = all.filter(|call| query.matches(call));
         Page::select(wanted, query.page, |call| call)
     }
@@ -52,7 +54,7 @@ impl App {
     pub fn end_call(&mut self, id: CallId, world: &mut World<'_>) -> Result<(), Error> {
         self.call(id).ok_or(Error::NoSuchCall)?;
         for leg in self.legs_of(id) {
-            self.drop_leg(leg, "the meeting was ended", world);
+            self.drop_leg_with(leg, "the meeting was ended", WebBye::Ended, world);
         }
         self.remove_call(id, world);
         Ok(())
@@ -62,13 +64,23 @@ impl App {
     pub fn stop(&mut self, world: &mut World<'_>) {
         let all: Vec<CallLegId> = self.order.values().copied().collect();
         for leg in all {
-            self.drop_leg(leg, "the server stops", world);
+            self.drop_leg_with(leg, "the server stops", WebBye::ServerStops, world);
         }
     }
 
-    fn legs_of(&self, call: CallId) -> Vec<CallLegId> {
-        let legs = self.in_order().filter(|leg| leg.call == call);
+    pub(super) fn legs_of(&self, call: CallId) -> Vec<CallLegId> {
+        let call = self.call(call);
+        let legs = call.into_iter().flat_map(|call| self.members(call));
         legs.map(|leg| leg.id).collect()
+    }
+
+    /// Legs of a call, in the order of joining.
+    pub(super) fn members<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = &'a Leg> {
+        let ids = call
+            .members
+            .iter()
+            .filter_map(|number| self.order.get(number));
+        ids.filter_map(|id| self.legs.get(id))
     }
 
     fn in_order(&self) -> impl Iterator<Item = &Leg> {
@@ -109,7 +121,22 @@ impl App {
         change: CallLegPatch,
         world: &mut World<'_>,
     ) -> Result<(), Error> {
-        let leg = self.legs.get_mut(&id).ok_or(Error::NoSuchCallLeg)?;
+        self.legs.get(&id).ok_or(Error::NoSuchCallLeg)?;
+        self.change_by(id, None, change, world);
+        Ok(())
+    }
+
+    /// Changes a leg; `by` is the participant who wished it, `None` an administrator.
+    pub(super) fn change_by(
+        &mut self,
+        id: CallLegId,
+        by: Option<CallLegId>,
+        change: CallLegPatch,
+        world: &mut World<'_>,
+    ) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         if let Some(digits) = &change.dtmf_sequence {
             match leg.phase {
                 Phase::Connected => {
@@ -119,16 +146,22 @@ impl App {
                 _ => leg.digits_when_connected.clone_from(digits),
             }
         }
+        let before = leg.configuration.clone();
         change.apply(&mut leg.configuration);
         let mut config = leg.config;
         if let Some(config) = &mut config {
             media::muted(config, &leg.configuration);
+            media::shown(config, &leg.configuration);
         }
+        let call = leg.call;
         if config != leg.config {
             self.send_config(id, config, world);
         }
+        self.remute_video(id, world);
+        self.web_changed(id, by, &before, world);
+        // A mute or a name shows in the list before there is any media.
+        self.changed(call, world.now.monotonic);
         self.save(id, world);
-        Ok(())
     }
 
     /// Hangs a leg up.

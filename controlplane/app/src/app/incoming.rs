@@ -243,7 +243,7 @@ fn reject(
 }
 
 /// Compares without telling by its time how much was right.
-fn same_text(a: &str, b: &str) -> bool {
+pub(super) fn same_text(a: &str, b: &str) -> bool {
     let differing = a
         .bytes()
         .zip(b.bytes())

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use plenum_abi::Nanos;
 use plenum_model::{CallId, CallLegId, DialOut, Direction};
 
 use super::{App, Error};
@@ -79,12 +80,14 @@ impl App {
     }
 
     /// It rings there.
-    pub fn progress(&mut self, leg: CallLegId, code: u16) {
+    pub fn progress(&mut self, leg: CallLegId, code: u16, now: Nanos) {
         if let Some(leg) = self.legs.get_mut(&leg)
             && leg.phase == Phase::Initial
             && code >= 180
         {
             leg.phase = Phase::Ringing;
+            let call = leg.call;
+            self.changed(call, now);
         }
     }
 

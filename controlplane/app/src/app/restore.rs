@@ -6,6 +6,7 @@ use plenum_model::CallLegId;
 use super::App;
 use crate::call::Call;
 use crate::leg::{Leg, Phase};
+use crate::video::StreamKind;
 use crate::world::{Output, World};
 use crate::{RestoreError, SavedLeg};
 
@@ -33,6 +34,9 @@ impl App {
             true => None,
             false => Some(saved.leg_config().ok_or(RestoreError::Unreadable)?),
         };
+        if !saved.web_is_readable() {
+            return Err(RestoreError::Unreadable);
+        }
         if wanted.is_some() && running.is_none() && !vacant {
             return Err(RestoreError::MediaGone);
         }
@@ -40,9 +44,11 @@ impl App {
         let number = self.number();
         let mut leg = Leg::restored(saved, number, world.now);
         // The far end may have acknowledged while nobody listened; it will be
-        // hung up for silence if not.
-        leg.phase = Phase::Connected;
-        leg.connected_unix_ms.get_or_insert(saved.began_unix_ms);
+        // hung up for silence if not. A browser that never came is not there yet.
+        if saved.web.as_ref().is_none_or(|web| web.came) {
+            leg.phase = Phase::Connected;
+            leg.connected_unix_ms.get_or_insert(saved.began_unix_ms);
+        }
         if let (Some(wanted), Some(running)) = (&mut leg.config, running) {
             // What the worker has counts where it is newer than what was stored.
             if running.revision >= wanted.revision {
@@ -52,7 +58,40 @@ impl App {
         let told = running.map(|config| config.revision);
         let place = leg.place;
         let config = leg.config;
+        if let Some(transport) = leg
+            .web
+            .as_deref_mut()
+            .and_then(|web| web.transport.as_mut())
+        {
+            match world.places.running_transport(place) {
+                Some(running) if running.revision >= transport.revision => *transport = running,
+                _ => world.out.push(Output::SetTransport {
+                    place,
+                    config: Box::new(*transport),
+                }),
+            }
+        }
+        let mut streams = Vec::new();
+        for kind in StreamKind::ALL {
+            let Some(stream) = leg.video.slot(kind) else {
+                continue;
+            };
+            let Some(config) = &mut stream.config else {
+                continue;
+            };
+            match world.places.running_video(stream.place) {
+                Some(running) if running.revision >= config.revision => *config = running,
+                _ => streams.push(Output::SetVideo {
+                    place: stream.place,
+                    config: Box::new(*config),
+                }),
+            }
+        }
         self.insert_leg(leg);
+        let shares = saved.web.as_ref().is_some_and(|web| web.sharing);
+        if let Some(call) = self.call_mut(saved.call.id).filter(|_| shares) {
+            call.room.sharer = Some(saved.id);
+        }
         if let Some(config) = config
             && told != Some(config.revision)
         {
@@ -61,6 +100,7 @@ impl App {
                 config: Box::new(config),
             });
         }
+        world.out.extend(streams);
         Ok(())
     }
 
@@ -77,6 +117,13 @@ impl App {
             }),
         }
         self.insert_call(call);
+    }
+
+    /// Whether a video slot is that of a leg.
+    #[must_use]
+    pub fn has_video(&self, place: crate::Place) -> bool {
+        let mut streams = self.legs.values().flat_map(|leg| leg.video.streams());
+        streams.any(|stream| stream.place == place)
     }
 
     /// The leg in a slot.

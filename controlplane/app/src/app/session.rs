@@ -130,7 +130,9 @@ impl App {
         let digits = std::mem::take(&mut leg.digits_when_connected);
         leg.sequence.extend(&digits, world.now.monotonic);
         self.busy.insert(leg.number);
-        tracing::info!(leg = %id, call = %leg.call, "call leg is connected");
+        let call = leg.call;
+        tracing::info!(leg = %id, %call, "call leg is connected");
+        self.changed(call, world.now.monotonic);
         self.save(id, world);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plenum_abi::{Event, EventKind, Nanos};
+use plenum_abi::{CommandKind, Event, EventKind, Nanos};
 use plenum_model::CallLegId;
 
 use super::App;
@@ -28,7 +28,9 @@ impl App {
         }
         let sweep = self.swept_at + SWEEP;
         let busy = self.busy_legs().flat_map(Leg::deadlines);
-        busy.chain([sweep]).min()
+        let restless = self.restless.iter().filter_map(|call| self.calls.get(call));
+        let rosters = restless.filter_map(|call| call.room.roster_due);
+        busy.chain(rosters).chain([sweep]).min()
     }
 
     fn busy_legs(&self) -> impl Iterator<Item = &Leg> {
@@ -41,6 +43,9 @@ impl App {
         let now = world.now.monotonic;
         if !self.busy.is_empty() {
             self.serve_busy(world);
+        }
+        if !self.restless.is_empty() {
+            self.tell_rosters(world);
         }
         if now < self.swept_at + SWEEP {
             return;
@@ -72,7 +77,7 @@ impl App {
         }
     }
 
-    fn legs_where(&self, wanted: impl Fn(&Leg) -> bool) -> Vec<CallLegId> {
+    pub(super) fn legs_where(&self, wanted: impl Fn(&Leg) -> bool) -> Vec<CallLegId> {
         let legs = self.order.values().filter_map(|id| self.legs.get(id));
         legs.filter(|leg| wanted(leg)).map(|leg| leg.id).collect()
     }
@@ -99,6 +104,7 @@ impl App {
         for id in self.legs_where(|leg| leg.ring_until.is_some_and(|until| until <= now)) {
             self.drop_leg(id, "no answer", world);
         }
+        self.web_sweep(world);
         let unused =
             |call: &&crate::call::Call| call.unused_until.is_some_and(|until| until <= now);
         let unused: Vec<_> = self
@@ -150,14 +156,21 @@ impl App {
             slot: event.leg.slot,
             generation: event.leg.generation,
         };
-        if kind == EventKind::ActiveSpeaker {
-            tracing::trace!(
-                worker,
-                conference = place.slot,
-                slot = event.value,
-                "active speaker"
-            );
-            return;
+        match kind {
+            EventKind::ActiveSpeaker => return self.web_speaker(place, event.value, world),
+            // About a stream: its slot and a leg's may have the same numbers.
+            EventKind::VideoStarted | EventKind::VideoPutAside | EventKind::VideoKeyExhausted => {
+                return tracing::debug!(worker, stream = place.slot, ?kind, "video");
+            }
+            EventKind::Rejected if !is_about_leg(event) => {
+                return tracing::warn!(
+                    worker,
+                    ?place,
+                    reason = event.value,
+                    "the dataplane refused"
+                );
+            }
+            _ => {}
         }
         // Whom it is about may be gone.
         let Some(id) = self.legs_by_place.get(&place).copied() else {
@@ -187,6 +200,11 @@ impl App {
                 }
             }
             EventKind::KeyExhausted => self.rekey(id, world),
+            EventKind::TransportConnected
+            | EventKind::TransportLost
+            | EventKind::TransportFailed => {
+                self.web_transport(id, kind, world);
+            }
             EventKind::MediaStarted => tracing::debug!(leg = %id, "media begins"),
             EventKind::MediaSilent => {
                 tracing::debug!(leg = %id, silent_ms = event.value, "media is silent");
@@ -217,6 +235,15 @@ impl App {
             let Some(leg) = self.legs.get_mut(id) else {
                 continue;
             };
+            let transport = leg.web.as_deref().and_then(|web| web.transport);
+            if let (true, Some(transport)) = (leg.place.worker == worker, transport)
+                && world.places.running_transport(leg.place) != Some(transport)
+            {
+                world.out.push(Output::SetTransport {
+                    place: leg.place,
+                    config: Box::new(transport),
+                });
+            }
             let (true, Some(config)) = (leg.place.worker == worker, leg.config) else {
                 continue;
             };
@@ -229,6 +256,16 @@ impl App {
                     config: Box::new(config),
                 });
             }
+            for stream in leg.video.streams() {
+                if let Some(config) = stream.config
+                    && world.places.running_video(stream.place) != Some(config)
+                {
+                    world.out.push(Output::SetVideo {
+                        place: stream.place,
+                        config: Box::new(config),
+                    });
+                }
+            }
         }
     }
 
@@ -237,4 +274,11 @@ impl App {
     pub fn digits(&self, leg: CallLegId) -> Option<String> {
         Some(self.legs.get(&leg)?.digits.iter().collect())
     }
+}
+
+/// Whether a refusal is that of a command about a leg: the low byte of a token is
+/// the command's kind.
+fn is_about_leg(event: &Event) -> bool {
+    let kind = CommandKind::from_u32((event.token & 0xff) as u32);
+    matches!(kind, Some(CommandKind::SetLeg | CommandKind::SetTransport))
 }

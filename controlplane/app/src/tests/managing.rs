@@ -167,7 +167,8 @@ fn somebody_is_called_rings_answers_and_hears_digits() {
     let (bob, offer) = dial(&mut sim, call, Some("1,#"));
     let state = |sim: &Sim| sim.app.call_leg(bob, sim.now).unwrap().status.state;
     assert_eq!(state(&sim), CallLegState::Initial);
-    sim.app.progress(bob, 180);
+    let now = sim.now.monotonic;
+    sim.app.progress(bob, 180, now);
     assert_eq!(state(&sim), CallLegState::Ringing);
     let answer = plenum_sdp::answer(&offer, &phone(Encryption::Required), sim.rng()).unwrap();
     sim.decide(|app, world| app.established(bob, Some(&answer.sdp), world));

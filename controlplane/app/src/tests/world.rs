@@ -4,13 +4,19 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use plenum_abi::{AudioCodec, CommandKind, Event, EventKind, LegConfig, Nanos, SlotRef, SrtpSuite};
+use plenum_abi::{
+    AudioCodec, CommandKind, Event, EventKind, LegConfig, Nanos, SlotRef, SrtpSuite,
+    TransportConfig, VideoConfig,
+};
 use plenum_model::{CallLegId, MediaEncryption, Space, SpaceId};
 use plenum_sdp::{Direction, Encryption, LocalMedia};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::{App, AppConfig, Counters, Incoming, Moment, Output, Place, Places, SavedLeg, World};
+use crate::{
+    App, AppConfig, Counters, Incoming, Moment, Output, Place, Places, Reach, SavedLeg,
+    WebPermissions, World,
+};
 
 /// Slots of the pretended dataplane and what runs in them.
 #[derive(Default)]
@@ -19,6 +25,10 @@ pub(super) struct FakePlaces {
     next: u32,
     pub(super) legs: HashMap<Place, LegConfig>,
     pub(super) conferences: HashMap<Place, u64>,
+    pub(super) video_max: usize,
+    pub(super) transports: HashMap<Place, TransportConfig>,
+    pub(super) video: HashMap<Place, VideoConfig>,
+    pub(super) taken_video: Vec<Place>,
     pub(super) taken_legs: Vec<Place>,
     pub(super) taken_conferences: Vec<Place>,
     pub(super) counters: HashMap<Place, Counters>,
@@ -57,6 +67,34 @@ impl Places for FakePlaces {
 
     fn give_back_leg(&mut self, place: Place, _: Nanos) {
         self.taken_legs.retain(|taken| *taken != place);
+    }
+
+    fn take_video(&mut self, worker: u32, _: Nanos) -> Option<Place> {
+        if self.taken_video.len() >= self.video_max {
+            return None;
+        }
+        let place = self.next(worker);
+        self.taken_video.push(place);
+        Some(place)
+    }
+
+    fn give_back_video(&mut self, place: Place, _: Nanos) {
+        self.taken_video.retain(|taken| *taken != place);
+    }
+
+    fn reach(&self, _: u32) -> Option<Reach> {
+        Some(Reach {
+            fingerprint: [7; 32],
+            addresses: vec!["192.0.2.1:3480".parse().unwrap()],
+        })
+    }
+
+    fn running_transport(&self, place: Place) -> Option<TransportConfig> {
+        self.transports.get(&place).copied()
+    }
+
+    fn running_video(&self, place: Place) -> Option<VideoConfig> {
+        self.video.get(&place).copied()
     }
 
     fn rtp_port(&self, place: Place) -> u16 {
@@ -102,6 +140,12 @@ pub(super) fn config() -> AppConfig {
         packet_ms: 20,
         join_tone_participants_max: 3,
         leave_tone_participants_max: 4,
+        web: WebPermissions {
+            moderate: true,
+            dial: true,
+            chat: true,
+            share: true,
+        },
     }
 }
 
@@ -118,6 +162,7 @@ impl Sim {
             app: App::new(config),
             places: FakePlaces {
                 legs_max: 100,
+                video_max: 100,
                 ..FakePlaces::default()
             },
             spaces: vec![space(1, "board"), space(2, "sales")],
@@ -167,12 +212,37 @@ impl Sim {
                         never_a_keystream_twice(&before, config);
                     }
                 }
+                Output::SetTransport { place, config } => {
+                    let before = self.places.transports.insert(*place, **config);
+                    assert!(before.is_none_or(|before| before.revision < config.revision));
+                    assert_eq!(config.generation, place.generation);
+                }
+                Output::AddCandidate { place, .. } => {
+                    assert!(self.places.transports.contains_key(place), "no transport");
+                }
+                Output::SetVideo { place, config } => {
+                    let of = config.leg;
+                    let is_there =
+                        |leg: &Place| (leg.slot, leg.generation) == (of.slot, of.generation);
+                    assert!(
+                        self.places.legs.keys().any(is_there),
+                        "a stream before its leg"
+                    );
+                    let before = self.places.video.insert(*place, **config);
+                    assert!(before.is_none_or(|before| before.revision < config.revision));
+                }
                 Output::Remove { kind, place } => {
                     if *kind == CommandKind::RemoveLeg {
                         assert!(self.places.legs.remove(place).is_some(), "removed twice");
+                        self.places.transports.remove(place);
+                    } else if *kind == CommandKind::RemoveVideo {
+                        assert!(self.places.video.remove(place).is_some(), "removed twice");
                     } else {
                         assert!(self.places.conferences.remove(place).is_some());
                     }
+                }
+                Output::Forget { leg } => {
+                    assert!(self.saved.remove(leg).is_some(), "never saved");
                 }
                 Output::Save(saved) => {
                     self.saved.insert(saved.id, (**saved).clone());
@@ -259,6 +329,8 @@ impl Sim {
         let place = self.place(leg);
         let event = Event {
             kind: kind as u32,
+            // As of the command that set the leg up.
+            token: 1 << 8 | CommandKind::SetLeg as u64,
             value,
             leg: SlotRef {
                 slot: place.slot,
@@ -274,6 +346,9 @@ impl Sim {
         assert!(self.places.legs.is_empty(), "legs at the dataplane");
         assert!(self.places.conferences.is_empty(), "conferences there");
         assert!(self.places.taken_legs.is_empty(), "leg slots");
+        assert!(self.places.taken_video.is_empty(), "video slots");
+        assert!(self.places.video.is_empty(), "video at the dataplane");
+        assert!(self.places.transports.is_empty(), "transports there");
         assert!(self.places.taken_conferences.is_empty(), "conference slots");
         assert_eq!(self.app.statistics().legs_active, 0);
         assert_eq!(self.app.deadline(), None);
