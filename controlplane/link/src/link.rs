@@ -219,7 +219,7 @@ impl Link {
         kind: CommandKind,
         payload: &T,
     ) -> Result<u64, Overflow> {
-        let token = self.next_token << 8 | u64::from(kind as u32 & 0xff);
+        let token = (self.next_token << 8) | u64::from(kind as u32 & 0xff);
         self.next_token += 1;
         let link = &mut self.workers[worker as usize];
         link.queue.push(Command::new(kind, token, payload))?;

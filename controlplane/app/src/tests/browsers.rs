@@ -589,7 +589,7 @@ fn a_refused_stream_is_not_taken_for_a_leg() {
     let place = sim.place(ada);
     let refused = |kind: plenum_abi::CommandKind| plenum_abi::Event {
         kind: EventKind::Rejected as u32,
-        token: 5 << 8 | u64::from(kind as u32),
+        token: (5 << 8) | u64::from(kind as u32),
         leg: plenum_abi::SlotRef {
             slot: place.slot,
             generation: place.generation,

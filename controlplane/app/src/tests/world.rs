@@ -330,7 +330,7 @@ impl Sim {
         let event = Event {
             kind: kind as u32,
             // As of the command that set the leg up.
-            token: 1 << 8 | CommandKind::SetLeg as u64,
+            token: (1 << 8) | CommandKind::SetLeg as u64,
             value,
             leg: SlotRef {
                 slot: place.slot,

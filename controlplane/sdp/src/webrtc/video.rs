@@ -106,7 +106,7 @@ fn h264(media: &Media, payload_type: u8) -> Option<(u32, String)> {
     let asymmetric = parameter(media, payload_type, "level-asymmetry-allowed") == Some("1");
     // The profile has to come back as it was offered (RFC 6184 section 8.2.2).
     let ours = match asymmetric {
-        true => profile & 0xff_ff00 | LEVEL,
+        true => (profile & 0xff_ff00) | LEVEL,
         false => profile,
     };
     let fmtp = format!(
