@@ -18,6 +18,8 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::dtls_identity::DtlsIdentity;
+
 /// Most descriptors of one message; the kernel takes 253.
 pub(crate) const FDS_MAX: usize = 240;
 /// Longest message.
@@ -33,6 +35,8 @@ pub(crate) enum Message {
     /// workers; of each those of its slots, RTP before RTCP, then those that its
     /// browsers share.
     Sockets,
+    /// Supervisor, to the dataplane: who it is to browsers.
+    Identity(Box<DtlsIdentity>),
     /// Supervisor: the inheritance is complete.
     Go,
     /// Child: it does its work now. The control plane's value is the ready line.

@@ -1,6 +1,6 @@
 //! `plenum dataplane`: hands the inheritance to the media workers.
 
-use plenum_dataplane::InheritedWorker;
+use plenum_dataplane::{Identity, InheritedWorker, UnusableIdentity};
 
 use crate::channel::{Channel, Message};
 use crate::inherit::{self, InheritError};
@@ -15,6 +15,9 @@ pub(crate) enum DataplaneError {
     /// The workers cannot work.
     #[error("{}", chain(.0))]
     Run(#[from] plenum_dataplane::RunError),
+    /// The certificate that was handed down is none.
+    #[error("data_dir: {0}")]
+    Identity(#[from] UnusableIdentity),
     /// No thread to be had.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -44,6 +47,7 @@ pub(crate) fn run() -> Result<(), DataplaneError> {
         .name("line".to_owned())
         .spawn(move || end_with_supervisor(&watched))
         .map_err(DataplaneError::Thread)?;
+    let identity = inherited.identity.ok_or(InheritError::Incomplete)?;
     let workers = inherited
         .inheritance
         .workers
@@ -53,12 +57,14 @@ pub(crate) fn run() -> Result<(), DataplaneError> {
         .map(|((place, doorbell), sockets)| InheritedWorker {
             core: place.core,
             doorbell,
-            sockets,
+            sockets: sockets.legs,
+            browsers: sockets.browsers,
         })
         .collect();
     let outcome = plenum_dataplane::run(plenum_dataplane::Inherited {
         arena: inherited.arena,
         control_doorbell: inherited.control_doorbell,
+        identity: Some(Identity::new(identity.certificate, identity.key)?),
         workers,
     });
     if let Err(error) = &outcome {

@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use plenum_dataplane::{LegSockets, WorkerSockets};
+use plenum_dataplane::LegSockets;
 
 use crate::channel::{Channel, Inheritance, Message};
 use crate::config::{Config, ConfigError, Settings};
+use crate::dtls_identity::DtlsIdentity;
 
 /// Why a process has nothing to work with.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,15 @@ pub(crate) enum InheritError {
     Config(#[from] ConfigError),
 }
 
+/// Sockets of one worker.
+#[derive(Debug)]
+pub(crate) struct WorkerSockets {
+    /// By leg slot.
+    pub(crate) legs: Vec<LegSockets>,
+    /// Those that its browsers share.
+    pub(crate) browsers: Vec<OwnedFd>,
+}
+
 /// What the supervisor handed down.
 #[derive(Debug)]
 pub(crate) struct Inherited {
@@ -37,6 +47,8 @@ pub(crate) struct Inherited {
     pub(crate) worker_doorbells: Vec<OwnedFd>,
     /// Media sockets by worker; none but for the dataplane.
     pub(crate) sockets: Vec<WorkerSockets>,
+    /// Who we are to browsers; for the dataplane only.
+    pub(crate) identity: Option<DtlsIdentity>,
 }
 
 /// Takes the inheritance from standard input, and ties this process's life to
@@ -61,8 +73,10 @@ pub(crate) fn inherit() -> Result<Inherited, InheritError> {
         return Err(InheritError::Incomplete);
     }
     let mut sockets = Vec::new();
+    let mut identity = None;
     loop {
         match channel.receive()? {
+            Some((Message::Identity(handed), _)) => identity = Some(*handed),
             Some((Message::Sockets, fds)) => sockets.extend(fds),
             Some((Message::Go, _)) => break,
             _ => return Err(InheritError::Incomplete),
@@ -71,6 +85,7 @@ pub(crate) fn inherit() -> Result<Inherited, InheritError> {
     Ok(Inherited {
         settings: Config::from_toml(&inheritance.settings)?,
         sockets: by_worker(sockets, &inheritance)?,
+        identity,
         channel,
         inheritance: *inheritance,
         arena,

@@ -167,10 +167,12 @@ fn set_up(case: Case, rng: &mut SmallRng) -> Bench {
     let inherited = Inherited {
         arena: own(arena.as_fd()),
         control_doorbell: own(control_doorbell.as_fd()),
+        identity: None,
         workers: vec![InheritedWorker {
             core: Some(0),
             doorbell: own(doorbell.as_fd()),
             sockets,
+            browsers: Vec::new(),
         }],
     };
     std::thread::spawn(move || {

@@ -130,6 +130,10 @@ pub struct WorkerStats {
     pub encodes: AtomicU64,
     /// Packets sent from an encode that others shared.
     pub shared_sends: AtomicU64,
+    /// Datagrams to the browsers' ports that were no browser's.
+    pub rx_unknown: AtomicU64,
+    /// DTLS handshakes that gave keys.
+    pub handshakes: AtomicU64,
     /// Zero.
-    pub reserved: [AtomicU64; 4],
+    pub reserved: [AtomicU64; 2],
 }

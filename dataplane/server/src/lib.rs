@@ -14,9 +14,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use plenum_ring::{Arena, Doorbell, OpenError};
-use plenum_worker::{SetupError, Worker, WorkerSetup};
+use plenum_worker::{BrowserPorts, SetupError, Worker, WorkerSetup};
 
-pub use plenum_worker::{LegSockets, WorkerSockets};
+pub use plenum_worker::{Identity, LegSockets, UnusableIdentity};
 
 /// What the supervisor hands down to the dataplane process.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Inherited {
     pub arena: OwnedFd,
     /// Rung when an event ring has something for a sleeping control plane.
     pub control_doorbell: OwnedFd,
+    /// Who we are to browsers; `None` where none is ever met.
+    pub identity: Option<Identity>,
     /// One entry per worker of the arena's layout, in order.
     pub workers: Vec<InheritedWorker>,
 }
@@ -36,8 +38,10 @@ pub struct InheritedWorker {
     pub core: Option<u32>,
     /// Rung when its command ring has something for the sleeping worker.
     pub doorbell: OwnedFd,
-    /// Its sockets; as many for legs as the arena has leg slots.
-    pub sockets: WorkerSockets,
+    /// Media sockets by leg slot; as many as the arena has leg slots.
+    pub sockets: Vec<LegSockets>,
+    /// Sockets that all its browsers share.
+    pub browsers: Vec<OwnedFd>,
 }
 
 /// Why the dataplane could not run, or stopped.
@@ -84,7 +88,7 @@ pub fn run(inherited: Inherited) -> Result<(), RunError> {
     for worker in &inherited.workers {
         check(
             "leg sockets",
-            worker.sockets.legs.len(),
+            worker.sockets.len(),
             layout.legs_per_worker as usize,
         )?;
     }
@@ -106,6 +110,10 @@ pub fn run(inherited: Inherited) -> Result<(), RunError> {
             doorbell: Doorbell::from_fd(inherited_worker.doorbell),
             control_doorbell: Doorbell::from_fd(control_doorbell),
             sockets: inherited_worker.sockets,
+            browsers: inherited.identity.clone().map(|identity| BrowserPorts {
+                sockets: inherited_worker.browsers,
+                identity,
+            }),
         };
         let ended = ended_tx.clone();
         thread::Builder::new()

@@ -4,6 +4,10 @@
 //! in its record, so that [`Leg::adopt`] finds after a crash what [`Leg::create`]
 //! and the packets since had left there. What comes in is dealt with in
 //! [`inbound`], what goes out in [`outbound`].
+//!
+//! A leg that shares its transport ([`LegFlags::BUNDLED`]) has no socket, key or
+//! path of its own: all three are those of its [`Bundle`]. Without keys it is mute
+//! and deaf, never in the clear.
 
 mod inbound;
 mod outbound;
@@ -19,13 +23,14 @@ use plenum_rtp::dtmf::{DtmfReceiver, DtmfSender};
 use plenum_rtp::learning::{AddressLearner, LearnConfig};
 use plenum_rtp::reception::Reception;
 use plenum_srtp::{Receiver, Sender, StreamState};
-use plenum_uring::{Destination, Driver};
+use plenum_uring::Driver;
 use rand::Rng;
 
 use crate::counters::set;
 use crate::events::Events;
 use crate::playout::Playout;
 use crate::report::Reports;
+use crate::transports::{Bundle, Route};
 
 pub(crate) use inbound::Inbound;
 pub(crate) use outbound::Exit;
@@ -55,11 +60,14 @@ struct Stream {
 /// See the [module](self).
 pub(crate) struct Leg {
     pub(crate) slot: u32,
+    /// What the control plane wants; with a bundle, its keys filled in.
     pub(crate) config: LegConfig,
+    /// Of a leg that shares its transport.
+    bundle: Option<Bundle>,
     keys: Option<Keys>,
     learner: AddressLearner,
-    rtp_to: Option<Destination>,
-    rtcp_to: Option<Destination>,
+    rtp_to: Option<Route>,
+    rtcp_to: Option<Route>,
     pub(crate) playout: Playout,
     stream: Option<Stream>,
     dtmf_in: DtmfReceiver,
@@ -100,6 +108,24 @@ fn learn_config(config: &LegConfig) -> LearnConfig {
         secure: config.srtp_suite != 0,
         rtcp_mux: config.flags().contains(LegFlags::RTCP_MUX),
         learn: config.flags().contains(LegFlags::LEARN_ADDRESS),
+    }
+}
+
+/// The configuration with what a bundle decides: a transport's keys are the leg's, and
+/// so is every change of them.
+fn with_bundle(config: &LegConfig, bundle: Option<&Bundle>) -> LegConfig {
+    let Some(bundle) = bundle else {
+        return *config;
+    };
+    let keys = bundle.keys.unwrap_or_default();
+    LegConfig {
+        flags: (config.flags() | LegFlags::RTCP_MUX).0,
+        srtp_suite: keys.suite().map_or(0, |suite| suite as u8),
+        tx_key_epoch: keys.epoch as u16,
+        rx_key_epoch: keys.epoch as u16,
+        tx_keys: keys.tx_keys,
+        rx_keys: keys.rx_keys,
+        ..*config
     }
 }
 
@@ -152,11 +178,13 @@ impl Leg {
     pub(crate) fn create(
         now: Nanos,
         slot: u32,
-        config: LegConfig,
+        wanted: LegConfig,
+        bundle: Option<Bundle>,
         record: &LegRecord,
         driver: &Driver,
         rng: &mut impl Rng,
     ) -> Result<Self, RejectReason> {
+        let config = with_bundle(&wanted, bundle.as_ref());
         check(&config)?;
         record
             .state
@@ -168,11 +196,11 @@ impl Leg {
         record.stats.reset();
         begin_sending(record, &config, rng);
         begin_receiving(record);
-        record.config.store(&config);
+        record.config.store(&wanted);
         record
             .generation
             .store(config.generation, Ordering::Release);
-        let leg = Self::build(now, slot, config, record, driver, rng)?;
+        let leg = Self::build(now, slot, config, bundle, record, driver, rng)?;
         record
             .state
             .store(SlotState::Live as u32, Ordering::Release);
@@ -183,18 +211,20 @@ impl Leg {
     pub(crate) fn adopt(
         now: Nanos,
         slot: u32,
-        config: LegConfig,
+        wanted: LegConfig,
+        bundle: Option<Bundle>,
         record: &LegRecord,
         driver: &Driver,
         rng: &mut impl Rng,
     ) -> Result<Self, RejectReason> {
+        let config = with_bundle(&wanted, bundle.as_ref());
         check(&config)?;
         if record.transmit.key_epoch.load(Ordering::Acquire) != sending_epoch(&config) {
             // It died between new keys and their first packet. (Streams received
             // under an earlier key say so themselves.)
             begin_sending(record, &config, rng);
         }
-        let mut leg = Self::build(now, slot, config, record, driver, rng)?;
+        let mut leg = Self::build(now, slot, config, bundle, record, driver, rng)?;
         let address = |learned: Option<SocketAddress>| learned.unwrap_or(SocketAddress::UNKNOWN);
         leg.learner = AddressLearner::resume(
             now,
@@ -216,6 +246,7 @@ impl Leg {
         now: Nanos,
         slot: u32,
         config: LegConfig,
+        bundle: Option<Bundle>,
         record: &LegRecord,
         driver: &Driver,
         rng: &mut impl Rng,
@@ -240,6 +271,7 @@ impl Leg {
             silence_reported: 0,
             key_exhausted: false,
             config,
+            bundle,
         };
         leg.prepare_destinations(driver);
         Ok(leg)
@@ -249,17 +281,49 @@ impl Leg {
     pub(crate) fn update(
         &mut self,
         now: Nanos,
+        wanted: LegConfig,
+        record: &LegRecord,
+        driver: &Driver,
+        rng: &mut impl Rng,
+    ) -> Result<(), RejectReason> {
+        if wanted.flags().contains(LegFlags::BUNDLED) != self.bundle.is_some() {
+            // Another transport is another leg.
+            return Err(RejectReason::Unsupported);
+        }
+        let config = with_bundle(&wanted, self.bundle.as_ref());
+        check(&config)?;
+        record.config.store(&wanted);
+        self.turn_into(now, config, record, driver, rng)
+    }
+
+    /// Takes what its transport has come to: keys, a path, or the loss of it.
+    pub(crate) fn set_bundle(
+        &mut self,
+        now: Nanos,
+        bundle: Bundle,
+        record: &LegRecord,
+        driver: &Driver,
+        rng: &mut impl Rng,
+    ) {
+        self.bundle = Some(bundle);
+        let config = with_bundle(&self.config, Some(&bundle));
+        // Only keys differ, and those of a transport are always some.
+        let _ = self.turn_into(now, config, record, driver, rng);
+        self.prepare_destinations(driver);
+    }
+
+    fn turn_into(
+        &mut self,
+        now: Nanos,
         config: LegConfig,
         record: &LegRecord,
         driver: &Driver,
         rng: &mut impl Rng,
     ) -> Result<(), RejectReason> {
-        check(&config)?;
         let before = std::mem::replace(&mut self.config, config);
         let sends_anew = config.tx_key_epoch != before.tx_key_epoch;
         let receives_anew = config.rx_key_epoch != before.rx_key_epoch;
         let rekeyed = sends_anew || receives_anew;
-        record.config.store(&config);
         if sends_anew {
             begin_sending(record, &config, rng);
         }
@@ -319,8 +383,14 @@ impl Leg {
     }
 
     fn prepare_destinations(&mut self, driver: &Driver) {
-        let prepare =
-            |key, address: Option<SocketAddress>| driver.destination(key, address?.get()?);
+        if let Some(bundle) = &self.bundle {
+            (self.rtp_to, self.rtcp_to) = (bundle.route, bundle.route);
+            return;
+        }
+        let prepare = |key, address: Option<SocketAddress>| {
+            let to = driver.destination(key, address?.get()?)?;
+            Some(Route { key, to })
+        };
         self.rtp_to = prepare(rtp_key(self.slot), self.learner.rtp_address());
         let rtcp_key = self.rtcp_key();
         self.rtcp_to = prepare(rtcp_key, self.learner.rtcp_address());

@@ -8,20 +8,24 @@
 //!            +---------------------- records in the arena -----------------------+
 //! ```
 //!
-//! The machines it drives (`plenum-rtp`, `plenum-srtp`, `plenum-mixer`) know no
-//! socket and no clock; this crate knows both and decides nothing about media.
+//! The machines it drives (`plenum-rtp`, `plenum-srtp`, `plenum-mixer`, `plenum-ice`,
+//! `plenum-dtls`) know no socket and no clock; this crate knows both and decides nothing about media.
 //! After a leg is set up its packets allocate nothing, lock nothing and log
 //! nothing. It refuses to know SIP, spaces or people.
 
 mod counters;
+mod deadlines;
 mod events;
 mod leg;
 mod outbox;
 mod playout;
 mod report;
 mod shelf;
+mod sources;
 mod tick;
+mod transports;
 mod wheel;
 mod worker;
 
-pub use worker::{LegSockets, SetupError, Worker, WorkerSetup, WorkerSockets};
+pub use plenum_dtls::{Identity, UnusableIdentity};
+pub use worker::{BrowserPorts, LegSockets, SetupError, Worker, WorkerSetup};

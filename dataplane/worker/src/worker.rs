@@ -1,5 +1,6 @@
 //! The loop.
 
+mod browsers;
 mod commands;
 
 use std::io;
@@ -8,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plenum_abi::{ConferenceConfig, EventKind, LATENESS_BUCKETS_US, SlotState, SocketAddress};
+use plenum_dtls::Identity;
 use plenum_mixer::{Conference, LegKey, MixPolicy};
 use plenum_ring::{CommandConsumer, Doorbell, WorkerView};
 use plenum_uring::{Config, Driver, Event, RegisterError};
@@ -20,6 +22,7 @@ use crate::leg::{Exit, Inbound, Leg, rtcp_key, rtp_key};
 use crate::outbox::Outbox;
 use crate::shelf;
 use crate::tick::{Legs, Tick};
+use crate::transports::Transports;
 use crate::wheel::{Due, Wheel};
 
 /// Commands that one turn of the loop carries out, so that a burst of them
@@ -47,13 +50,13 @@ pub struct LegSockets {
     pub rtcp: OwnedFd,
 }
 
-/// All media sockets of one worker.
+/// What a worker meets browsers with.
 #[derive(Debug)]
-pub struct WorkerSockets {
-    /// By leg slot.
-    pub legs: Vec<LegSockets>,
-    /// Those that all browsers share, each bound to one address of ours.
-    pub browsers: Vec<OwnedFd>,
+pub struct BrowserPorts {
+    /// Sockets that all of them share, each bound to one address of ours.
+    pub sockets: Vec<OwnedFd>,
+    /// Who we are in DTLS.
+    pub identity: Identity,
 }
 
 /// What a worker is made of.
@@ -69,8 +72,10 @@ pub struct WorkerSetup {
     pub doorbell: Doorbell,
     /// Rung when an event waits.
     pub control_doorbell: Doorbell,
-    /// Where packets come and go.
-    pub sockets: WorkerSockets,
+    /// By leg slot.
+    pub sockets: Vec<LegSockets>,
+    /// `None` where no browser is ever met.
+    pub browsers: Option<BrowserPorts>,
 }
 
 /// Why a worker cannot start.
@@ -82,6 +87,9 @@ pub enum SetupError {
     /// A socket is refused.
     #[error("a media socket cannot be used")]
     Socket(#[from] RegisterError),
+    /// A socket does not tell its address.
+    #[error("a media socket does not tell its address")]
+    Address(#[source] io::Error),
     /// The core cannot be had.
     #[error("core {core} cannot be had")]
     Pin {
@@ -111,6 +119,7 @@ pub struct Worker {
     doorbell: Doorbell,
     events: Events,
     legs: Legs,
+    transports: Option<Transports>,
     rooms: Box<[Option<Box<Room>>]>,
     wheel: Wheel,
     due: Vec<Due>,
@@ -133,6 +142,7 @@ impl Worker {
             doorbell,
             control_doorbell,
             sockets,
+            browsers,
         } = setup;
         if let Some(core) = core {
             plenum_uring::pin_current_thread(core as usize)
@@ -145,18 +155,22 @@ impl Worker {
         }
         let slots = view.legs();
         let mut driver = Driver::new(Config {
-            sockets: slots * 2 + sockets.browsers.len() as u32,
+            sockets: slots * 2
+                + browsers
+                    .as_ref()
+                    .map_or(0, |ports| ports.sockets.len() as u32),
             receive_slots: receive_slots(slots),
             send_slots: send_slots(slots),
             ..Config::default()
         })?;
-        for (slot, sockets) in (0..slots).zip(sockets.legs) {
+        for (slot, sockets) in (0..slots).zip(sockets) {
             driver.register_socket(rtp_key(slot), sockets.rtp)?;
             driver.register_socket(rtcp_key(slot), sockets.rtcp)?;
         }
-        for (key, socket) in (slots * 2..).zip(sockets.browsers) {
-            driver.register_socket(key, socket)?;
-        }
+        let transports = match browsers {
+            Some(ports) => Some(browsers::open(ports, &mut driver, slots)?),
+            None => None,
+        };
         driver.watch_doorbell(doorbell.as_fd())?;
         shelf::begin(receive_slots(slots) as usize);
         let stats = view.stats();
@@ -169,6 +183,7 @@ impl Worker {
             driver,
             doorbell,
             legs: (0..slots).map(|_| None).collect(),
+            transports,
             rooms: (0..rooms).map(|_| None).collect(),
             wheel: Wheel::new(rooms as usize),
             due: Vec::with_capacity(rooms as usize),
@@ -197,6 +212,7 @@ impl Worker {
         self.receive();
         self.obey();
         self.mix();
+        self.advance_transports();
         shelf::give_back(&mut self.driver);
         self.account();
         Ok(())
@@ -205,7 +221,11 @@ impl Worker {
     fn sleep(&mut self) -> Result<(), plenum_uring::WaitError> {
         let now = plenum_uring::now();
         let tick = self.wheel.next_deadline();
+        let transports = self.transports.as_ref().and_then(Transports::next_deadline);
         let deadline = tick.unwrap_or(now + HEARTBEAT);
+        let deadline = transports
+            .map_or(deadline, |due| due.min(deadline))
+            .max(now);
         let stats = self.view.stats();
         set(&stats.heartbeat, now.0);
         set(&stats.deadline, deadline.0);
@@ -234,6 +254,10 @@ impl Worker {
                         now = plenum_uring::now();
                     }
                     let slot = key / 2;
+                    if slot >= self.view.legs() {
+                        self.on_browser_datagram(now, key, source, lease);
+                        continue;
+                    }
                     let (Some(Some(leg)), Some(record)) =
                         (self.legs.get_mut(slot as usize), self.view.leg(slot))
                     else {
@@ -259,7 +283,11 @@ impl Worker {
                 }
                 Event::ReceiveFailed { key, .. } => {
                     // The socket is whole, its receive was not: once more.
-                    if self.legs.get(key as usize / 2).is_some_and(Option::is_some) {
+                    let has_tenant = match self.legs.get(key as usize / 2) {
+                        Some(leg) => leg.is_some(),
+                        None => self.transports.as_ref().is_some_and(Transports::is_open),
+                    };
+                    if has_tenant {
                         let _ = self.driver.arm(key);
                     }
                 }
@@ -385,8 +413,11 @@ impl Worker {
             let Some(record) = view.leg(slot) else {
                 continue;
             };
+            self.adopt_transport(slot);
             let adopted = record.live_config().and_then(|config| {
-                Leg::adopt(now, slot, config, record, &self.driver, &mut self.rng).ok()
+                let bundle = self.bundle_of(slot, &config).ok()?;
+                let driver = &self.driver;
+                Leg::adopt(now, slot, config, bundle, record, driver, &mut self.rng).ok()
             });
             let seated = adopted.is_some_and(|leg| self.seat(leg, true).is_ok());
             if !seated {

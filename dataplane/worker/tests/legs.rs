@@ -18,7 +18,7 @@ use plenum_ring::{Arena, Doorbell, WorkerView};
 use plenum_rtp::packet::{RTP_HEADER_LEN, RtpHeader, RtpPacket};
 use plenum_srtp::{Receiver, Sender, TAIL_MAX};
 use plenum_uring::SocketOptions;
-use plenum_worker::{LegSockets, Worker, WorkerSetup, WorkerSockets};
+use plenum_worker::{LegSockets, Worker, WorkerSetup};
 
 const SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
 const LEGS: u32 = 4;
@@ -66,17 +66,15 @@ impl Estate {
             core: None,
             doorbell: Doorbell::from_fd(copy(&self.doorbell)),
             control_doorbell: Doorbell::from_fd(copy(&self.control)),
-            sockets: WorkerSockets {
-                legs: self
-                    .sockets
-                    .iter()
-                    .map(|[rtp, rtcp]| LegSockets {
-                        rtp: copy(rtp),
-                        rtcp: copy(rtcp),
-                    })
-                    .collect(),
-                browsers: Vec::new(),
-            },
+            sockets: self
+                .sockets
+                .iter()
+                .map(|[rtp, rtcp]| LegSockets {
+                    rtp: copy(rtp),
+                    rtcp: copy(rtcp),
+                })
+                .collect(),
+            browsers: None,
         })
         .unwrap()
     }

@@ -93,6 +93,8 @@ impl Child {
             for chunk in sockets.chunks(FDS_MAX) {
                 self.channel.send(&Message::Sockets, chunk)?;
             }
+            let identity = Message::Identity(Box::new(estate.identity.clone()));
+            self.channel.send(&identity, &[])?;
         }
         self.channel.send(&Message::Go, &[])
     }

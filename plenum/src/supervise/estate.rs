@@ -65,6 +65,7 @@ pub(crate) struct Estate {
     pub(super) arena: Arena,
     pub(super) control_doorbell: Doorbell,
     pub(super) workers: Vec<WorkerEstate>,
+    pub(super) identity: DtlsIdentity,
     pub(super) inheritance: Inheritance,
 }
 
@@ -201,6 +202,7 @@ impl Estate {
                 fingerprint: identity.fingerprint(),
                 workers: places,
             },
+            identity,
         })
     }
 }

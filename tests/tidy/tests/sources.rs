@@ -20,10 +20,12 @@ const UNSAFE_FOLDERS: [&str; 8] = [
 ];
 
 /// Machines that take time and randomness as arguments and own no socket.
-const SANS_IO_FOLDERS: [&str; 13] = [
+const SANS_IO_FOLDERS: [&str; 15] = [
     "kernels/src",
     "dataplane/abi/src",
     "dataplane/rtp/src",
+    "dataplane/ice/src",
+    "dataplane/dtls/src",
     "dataplane/srtp/src",
     "dataplane/codecs/src",
     "dataplane/h264/src",

@@ -44,8 +44,13 @@ impl Leg {
         driver: &mut Driver,
         events: &mut Events,
     ) {
-        let kind = classify(driver.bytes(&inbound.lease));
+        let bytes = driver.bytes(&inbound.lease);
+        let kind = classify(bytes);
         let mux = self.config.flags().contains(LegFlags::RTCP_MUX);
+        if self.bundle.is_some() && !self.is_sound(kind, bytes) {
+            add(&record.stats.rx_discarded, 1);
+            return driver.release(inbound.lease);
+        }
         match kind {
             Kind::Rtp if !inbound.on_rtcp_port => self.on_rtp(inbound, record, driver, events),
             Kind::Rtcp if inbound.on_rtcp_port || mux => {
@@ -55,6 +60,26 @@ impl Leg {
                 add(&record.stats.rx_discarded, 1);
                 driver.release(inbound.lease);
             }
+        }
+    }
+
+    /// Whether a packet of a bundle is the leg's own: its sound, or reports of whoever
+    /// makes it. Pictures come the same way under the same keys, and a receive context
+    /// has room for few streams.
+    fn is_sound(&self, kind: Kind, bytes: &[u8]) -> bool {
+        match kind {
+            Kind::Rtp => {
+                let payload_type = bytes[1] & 0x7f;
+                self.config.rx_codec(payload_type).is_some()
+                    || payload_type == self.config.telephone_event_payload_type
+                    || payload_type == self.config.comfort_noise_payload_type
+            }
+            Kind::Rtcp => {
+                let sender = bytes.get(4..).and_then(|rest| rest.first_chunk());
+                let stream = self.stream.as_ref().map(|stream| stream.ssrc);
+                stream.is_none() || sender.map(|ssrc| u32::from_be_bytes(*ssrc)) == stream
+            }
+            _ => false,
         }
     }
 
@@ -87,10 +112,15 @@ impl Leg {
             ssrc: header.ssrc,
             sequence: header.sequence,
         };
-        match self
-            .learner
-            .on_rtp(inbound.now, &evidence, self.keys.is_some())
-        {
+        // Where a bundle's packets come from is ICE's affair.
+        let decision = match self.bundle {
+            Some(_) => Decision::Accept,
+            None => {
+                let authenticated = self.keys.is_some();
+                self.learner.on_rtp(inbound.now, &evidence, authenticated)
+            }
+        };
+        match decision {
             Decision::Accept => {}
             Decision::Learned(address) => {
                 record.path.remote_rtp.store(&address);
@@ -191,9 +221,13 @@ impl Leg {
                 source: inbound.source,
                 ssrc,
             };
-            let decision = self
-                .learner
-                .on_rtcp(inbound.now, &evidence, self.keys.is_some());
+            let decision = match self.bundle {
+                Some(_) => Decision::Accept,
+                None => {
+                    let authenticated = self.keys.is_some();
+                    self.learner.on_rtcp(inbound.now, &evidence, authenticated)
+                }
+            };
             if let Decision::Refuse(_) = decision {
                 add(&record.stats.rx_stranger, 1);
                 return driver.release(inbound.lease);
@@ -216,7 +250,7 @@ impl Leg {
 
     /// Opens an SRTP or SRTCP packet in place, its replay window stored before the
     /// packet is used; `false` when it was refused, which is then counted. Without
-    /// keys every packet is open.
+    /// keys every packet is open, but in a bundle, where there are none yet.
     fn decrypt(
         &mut self,
         open: fn(&mut Receiver, &mut [u8]) -> Result<usize, Reject>,
@@ -226,7 +260,11 @@ impl Leg {
         events: &mut Events,
     ) -> bool {
         let Some(keys) = &mut self.keys else {
-            return true;
+            if self.bundle.is_some() {
+                // The far end is through with the handshake before we are.
+                add(&record.stats.rx_discarded, 1);
+            }
+            return self.bundle.is_none();
         };
         match open(&mut keys.receiver, driver.bytes_mut(&mut inbound.lease)) {
             Ok(len) => {
@@ -249,7 +287,9 @@ impl Leg {
             Reject::Replayed => add(&stats.rx_replayed, 1),
             Reject::TooManyStreams => {
                 add(&stats.rx_discarded, 1);
-                if !std::mem::replace(&mut self.key_exhausted, true) {
+                // A bundle's keys change with a handshake only, which is the far end's to begin.
+                let was = std::mem::replace(&mut self.key_exhausted, true);
+                if !was && self.bundle.is_none() {
                     let generation = self.config.generation;
                     events.leg(EventKind::KeyExhausted, self.slot, generation, 0);
                 }

@@ -14,9 +14,10 @@ use plenum_srtp::{PendingTag, TAIL_MAX};
 use plenum_uring::Driver;
 use rand::Rng;
 
-use super::{Leg, rtp_key};
+use super::Leg;
 use crate::counters::add;
 use crate::outbox::Outbox;
+use crate::transports::Route;
 
 /// Level at which digits are sent, -dBm0 (RFC 4733 section 2.3.3).
 const DIGIT_VOLUME: u8 = 10;
@@ -109,7 +110,7 @@ impl Leg {
         record: &LegRecord,
         exit: &mut Exit<'_>,
     ) {
-        let Some(destination) = self.rtp_to else {
+        let Some(Route { key, to }) = self.rtp_to else {
             return;
         };
         let Some(mut lease) = exit.driver.send_buffer() else {
@@ -124,8 +125,7 @@ impl Leg {
         add(&record.stats.tx_bytes, plain_len as u64);
         self.reports
             .count_sent(payload.len(), header.timestamp, exit.now);
-        exit.outbox
-            .push(exit.driver, rtp_key(self.slot), destination, lease, tag);
+        exit.outbox.push(exit.driver, key, to, lease, tag);
     }
 
     /// Writes a packet into `lease`; `Some(Some(_))` when its tag is to be finished.
@@ -204,10 +204,9 @@ impl Leg {
             None => Some(len),
         };
         match (len, self.rtcp_to) {
-            (Some(len), Some(destination)) if len > 0 => {
+            (Some(len), Some(Route { key, to })) if len > 0 => {
                 lease.truncate(len);
-                exit.outbox
-                    .push(exit.driver, self.rtcp_key(), destination, lease, None);
+                exit.outbox.push(exit.driver, key, to, lease, None);
             }
             _ => exit.driver.release(lease),
         }

@@ -7,8 +7,8 @@
 use std::sync::atomic::Ordering;
 
 use plenum_abi::{
-    Command, CommandKind, ConferenceConfig, EventKind, LegFlags, RejectReason, SendDtmf,
-    SetConference, SetLeg, SlotRef, SlotState,
+    AddCandidate, Command, CommandKind, ConferenceConfig, EventKind, LegFlags, RejectReason,
+    SendDtmf, SetConference, SetLeg, SetTransport, SlotRef, SlotState,
 };
 use plenum_mixer::{Conference, LegKey};
 
@@ -47,6 +47,18 @@ impl Worker {
             CommandKind::SendDtmf => {
                 let send: SendDtmf = command.payload();
                 self.send_dtmf(&send).map_err(|reason| (send.leg, reason))
+            }
+            CommandKind::SetTransport => {
+                let set: SetTransport = command.payload();
+                let about = SlotRef {
+                    slot: set.slot,
+                    generation: set.config.generation,
+                };
+                self.set_transport(&set).map_err(|reason| (about, reason))
+            }
+            CommandKind::AddCandidate => {
+                let add: AddCandidate = command.payload();
+                self.add_candidate(&add).map_err(|reason| (add.leg, reason))
             }
             CommandKind::Barrier => {
                 self.events.worker(EventKind::Barrier, command.token, 0);
@@ -96,7 +108,9 @@ impl Worker {
                 .map_or(0, |leg| leg.config.generation);
             self.remove_leg(SlotRef { slot, generation })?;
         }
-        let leg = Leg::create(now, slot, config, record, &self.driver, &mut self.rng)?;
+        let bundle = self.bundle_of(slot, &config)?;
+        let driver = &self.driver;
+        let leg = Leg::create(now, slot, config, bundle, record, driver, &mut self.rng)?;
         self.seat(leg, false)
     }
 
@@ -116,8 +130,12 @@ impl Worker {
         };
         joined.map_err(|_| RejectReason::Resource)?;
         let mux = leg.config.flags().contains(LegFlags::RTCP_MUX);
+        let bundled = leg.config.flags().contains(LegFlags::BUNDLED);
         self.legs[slot as usize] = Some(Box::new(leg));
         self.live_legs += 1;
+        if bundled {
+            return Ok(());
+        }
         let armed = self.driver.arm(rtp_key(slot)).and_then(|()| {
             if mux {
                 Ok(())
@@ -136,8 +154,11 @@ impl Worker {
             .get_mut(about.slot as usize)
             .ok_or(RejectReason::NoSuchSlot)?;
         match place {
-            // Gone already: that is what was asked for.
-            None => return Ok(()),
+            // Gone already, or its transport is all there ever was of it.
+            None => {
+                self.remove_transport(about);
+                return Ok(());
+            }
             Some(leg) if leg.config.generation != about.generation => {
                 return Err(RejectReason::WrongGeneration);
             }
@@ -150,6 +171,7 @@ impl Worker {
             leg.remove(record);
             self.live_legs -= 1;
         }
+        self.remove_transport(about);
         Ok(())
     }
 
