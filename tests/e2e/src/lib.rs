@@ -3,6 +3,7 @@
 //!
 //! - [`server`]: `plenum serve` in a folder and on ports of its own.
 //! - [`baresip`]: a real softphone that plays a tone and records what it hears.
+//! - [`chromium`]: a real browser, told what to do.
 //! - [`phone`]: a phone of our own, for what a real one does not show (SSRCs,
 //!   sequence numbers, packets that nobody should send).
 //! - [`tone`]: which tones a recording holds, and where it has gaps.
@@ -11,6 +12,7 @@
 //! failure that says what to install, never a test that passes quietly.
 
 pub mod baresip;
+pub mod chromium;
 pub mod phone;
 pub mod server;
 pub mod tone;

@@ -1,0 +1,126 @@
+// What a page does to take part, in few words: joins, keeps a WebSocket, negotiates
+// each time it is told to, listens for tones. Evaluates to an object that tests call.
+(() => {
+  const me = { heard: [], roster: [], errors: [], muted: null, welcome: null };
+  let socket, token, connection, audio, analyser;
+
+  const say = (message) => socket.send(JSON.stringify(message));
+
+  async function negotiate(options) {
+    const offer = await connection.createOffer(options);
+    await connection.setLocalDescription(offer);
+    say({ type: "offer", sdp: connection.localDescription.sdp });
+  }
+
+  async function onMessage(message) {
+    me.heard.push(message.type);
+    switch (message.type) {
+      case "welcome": me.welcome = message; me.roster = message.roster; me.muted = message.audioMuted; break;
+      case "answer": await connection.setRemoteDescription({ type: "answer", sdp: message.sdp }); break;
+      case "reoffer": await negotiate({ iceRestart: message.iceRestart }); break;
+      case "roster": me.roster = message.participants; break;
+      case "muted": me.muted = message.audioMuted; break;
+      case "error": me.errors.push(message); break;
+    }
+  }
+
+  function open() {
+    return new Promise((done, failed) => {
+      socket = new WebSocket(`wss://${location.host}/api/ws`);
+      socket.onopen = () => say({ type: "hello", protocol: 1, token });
+      socket.onerror = () => failed(new Error("no socket"));
+      socket.onmessage = (event) => {
+        const message = JSON.parse(event.data);
+        Promise.resolve(onMessage(message)).catch((error) => me.errors.push(String(error)));
+        if (message.type === "welcome") done(message);
+        if (message.type === "bye") failed(new Error(message.reason));
+      };
+    });
+  }
+
+  me.join = async (callId, name) => {
+    const answer = await fetch("/api/join", { method: "POST", body: JSON.stringify({ callId, name }) });
+    const joined = await answer.json();
+    if (!answer.ok) throw new Error(JSON.stringify(joined));
+    token = joined.token;
+    await open();
+    setInterval(() => socket.readyState === 1 && say({ type: "ping", n: 1 }), 5000);
+    return joined;
+  };
+
+  // After a break: the same participation, tried until the server is there again.
+  me.resume = async () => {
+    for (let tries = 0; ; tries++) {
+      try { return await open(); }
+      catch (error) {
+        if (tries === 100) throw error;
+        await new Promise((done) => setTimeout(done, 100));
+      }
+    }
+  };
+
+  me.isOpen = () => socket.readyState === 1;
+  me.say = say;
+
+  me.media = async () => {
+    const stream = await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+      video: { width: 640, height: 360 },
+    });
+    connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });
+    me.connection = connection;
+    connection.onicecandidate = ({ candidate }) => {
+      if (candidate) say({ type: "candidate", candidate: candidate.candidate, sdpMid: candidate.sdpMid,
+        usernameFragment: candidate.usernameFragment });
+    };
+    const context = new AudioContext();
+    connection.ontrack = ({ track }) => {
+      if (track.kind !== "audio" || audio) return;
+      const received = new MediaStream([track]);
+      // Chromium decodes remote sound only where an element plays it, too.
+      audio = new Audio();
+      audio.muted = true;
+      audio.srcObject = received;
+      audio.play();
+      analyser = context.createAnalyser();
+      analyser.fftSize = 32768;
+      analyser.smoothingTimeConstant = 0;
+      context.createMediaStreamSource(received).connect(analyser);
+      me.rate = context.sampleRate;
+    };
+    connection.addTransceiver(stream.getAudioTracks()[0], { direction: "sendrecv", streams: [stream] });
+    connection.addTransceiver(stream.getVideoTracks()[0], { direction: "sendrecv", streams: [stream],
+      sendEncodings: [{ rid: "h" }, { rid: "m", scaleResolutionDownBy: 2 }, { rid: "l", scaleResolutionDownBy: 4 }] });
+    connection.addTransceiver("video", { direction: "sendrecv" });
+    connection.addTransceiver("audio", { direction: "inactive" });
+    await negotiate();
+    await new Promise((done, failed) => {
+      const end = setTimeout(() => failed(new Error(`connection is ${connection.connectionState}: ${JSON.stringify(me.errors)}`)), 20000);
+      const look = () => {
+        if (connection.connectionState === "connected") { clearTimeout(end); done(); }
+        else setTimeout(look, 50);
+      };
+      look();
+    });
+    return connection.connectionState;
+  };
+
+  // Level of a tone in what is heard now, dB.
+  me.level = (hz) => {
+    if (!analyser) return -200;
+    const bins = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(bins);
+    const at = Math.round(hz * analyser.fftSize / me.rate);
+    const level = Math.max(...bins.slice(at - 2, at + 3));
+    return Number.isFinite(level) ? level : -200;
+  };
+
+  me.inbound = async (kind) => {
+    const reports = [...(await connection.getStats()).values()];
+    const found = reports.find((report) => report.type === "inbound-rtp" && report.kind === kind);
+    return found ? { packets: found.packetsReceived, ssrc: found.ssrc, frames: found.framesDecoded ?? 0 } : null;
+  };
+
+  window.plenum = me;
+  return true;
+})()
