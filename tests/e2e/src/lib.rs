@@ -1,6 +1,8 @@
 //! What the end-to-end tests are made of: the server as a user starts it,
 //! clients that others wrote, and ears.
 //!
+//! - [`aiortc`]: a WebRTC stack of others, in Python.
+//! - [`proxy`]: a network that is bad in a way that can be repeated.
 //! - [`server`]: `plenum serve` in a folder and on ports of its own.
 //! - [`baresip`]: a real softphone that plays a tone and records what it hears.
 //! - [`chromium`]: a real browser, told what to do.
@@ -11,9 +13,11 @@
 //! Everything stays on 127.0.0.1 and ends with the test. A missing client is a
 //! failure that says what to install, never a test that passes quietly.
 
+pub mod aiortc;
 pub mod baresip;
 pub mod chromium;
 pub mod phone;
+pub mod proxy;
 pub mod server;
 pub mod tone;
 
