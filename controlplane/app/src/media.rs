@@ -126,6 +126,20 @@ pub(crate) fn muted(config: &mut LegConfig, wish: &CallLegConfiguration) {
         .0;
 }
 
+/// Reads the switches back from a `config` that is newer than what was stored: a
+/// mute that was told to the media plane is one, whatever the store missed.
+pub(crate) fn read_mutes(wish: &mut CallLegConfiguration, config: &LegConfig) {
+    for (mute, flag) in [
+        (&mut wish.rx_audio_mute, LegFlags::RX_AUDIO_MUTE),
+        (&mut wish.tx_audio_mute, LegFlags::TX_AUDIO_MUTE),
+    ] {
+        let is_on = config.flags().contains(flag);
+        if is_on != (*mute == Some(true)) {
+            *mute = Some(is_on);
+        }
+    }
+}
+
 /// The far end, or nothing, may not be sent to or received from.
 pub(crate) fn silenced(config: &mut LegConfig) {
     config.flags = config

@@ -6,6 +6,7 @@ use plenum_model::CallLegId;
 use super::App;
 use crate::call::Call;
 use crate::leg::{Leg, Phase};
+use crate::media;
 use crate::video::StreamKind;
 use crate::world::{Output, World};
 use crate::{RestoreError, SavedLeg};
@@ -53,6 +54,7 @@ impl App {
             // What the worker has counts where it is newer than what was stored.
             if running.revision >= wanted.revision {
                 *wanted = running;
+                media::read_mutes(&mut leg.configuration, &running);
             }
         }
         let told = running.map(|config| config.revision);

@@ -120,6 +120,9 @@ fn what_the_worker_has_counts_where_it_is_newer() {
     sim.decide(|app, world| app.restore(&stale, running, false, world))
         .unwrap();
     assert_eq!(sim.out, []);
+    let view = sim.app.call_leg(ada, sim.now).unwrap();
+    assert_eq!(view.configuration.tx_audio_mute, Some(true));
+    assert_eq!(view.configuration.rx_audio_mute, None);
     // The next change is newer than what runs; the pretended dataplane checks.
     let patch = CallLegPatch {
         rx_audio_mute: Field::Set(true),
