@@ -19,6 +19,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 use crate::dtls_identity::DtlsIdentity;
+use crate::turn::estate::TurnInheritance;
 
 /// Most descriptors of one message; the kernel takes 253.
 pub(crate) const FDS_MAX: usize = 240;
@@ -31,6 +32,8 @@ pub(crate) enum Message {
     /// Supervisor: what the child is to work with. Descriptors: the arena, the
     /// control plane's doorbell, then each worker's doorbell.
     Inherit(Box<Inheritance>),
+    /// Supervisor: what the TURN process is to work with. Descriptor: its memory.
+    InheritTurn(Box<TurnInheritance>),
     /// Supervisor, to the dataplane: the next media sockets, in the order of
     /// workers; of each those of its slots, RTP before RTCP, then those that its
     /// browsers share.

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Sources};
 use crate::plan::Plan;
-use crate::{EXIT_HOPELESS, control, dataplane, doctor, logging, supervise};
+use crate::{EXIT_HOPELESS, control, dataplane, doctor, logging, supervise, turn};
 
 /// Plenum, a meeting server.
 #[derive(Debug, Parser)]
@@ -35,15 +35,30 @@ enum Command {
     /// The process that handles SIP and REST; started by `serve`.
     #[command(hide = true)]
     Control,
+    /// The process that relays packets of TURN clients; started by `serve`.
+    #[command(hide = true)]
+    Turn,
 }
 
 #[derive(Args, Debug)]
 struct Serve {
     #[command(flatten)]
     sources: SourceOptions,
+    /// What to be: a meeting server, or a TURN server alone.
+    #[arg(long, value_enum, default_value_t = ServeRole::Meeting)]
+    role: ServeRole,
     /// Print every setting with its value, meaning and origin, and end.
     #[arg(long)]
     print_config: bool,
+}
+
+/// What `serve` is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum ServeRole {
+    /// Everything; TURN as the setting turn.serve says.
+    Meeting,
+    /// TURN and nothing else.
+    Turn,
 }
 
 #[derive(Args, Debug)]
@@ -93,6 +108,10 @@ pub(crate) fn run() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("control: {error}"), 1),
         },
+        Command::Turn => match turn::process::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("turn: {error}"), 1),
+        },
     }
 }
 
@@ -113,7 +132,11 @@ fn serve(options: Serve) -> ExitCode {
         Ok(plan) => plan,
         Err(error) => return fail(&format!("profile: {error}"), EXIT_HOPELESS),
     };
-    match supervise::serve(&config, &plan) {
+    let outcome = match options.role {
+        ServeRole::Meeting => supervise::serve(&config, &plan),
+        ServeRole::Turn => supervise::serve_turn(&config, &plan),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, error.exit_code()),
     }

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   plenum serve ──┬── plenum dataplane   packets
-//!                  └── plenum control     decisions
+//!                  ├── plenum control     decisions
+//!                  └── plenum turn        packets of strangers
 //! ```
-//! Three processes of one program; the first argument tells which one it is.
+//! Processes of one program; the first argument tells which one it is.
 //! Only this crate sees both planes, and all that it does is to bring them
 //! together.
 
@@ -22,6 +23,7 @@ mod inherit;
 mod logging;
 mod plan;
 mod supervise;
+mod turn;
 
 use std::process::ExitCode;
 

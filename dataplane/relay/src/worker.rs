@@ -381,7 +381,7 @@ impl Worker {
         let Some(header) = bytes.first_chunk::<4>() else {
             return 1;
         };
-        if !(0x40..=0x4f).contains(&header[0]) {
+        if !(0x40..=0x7f).contains(&header[0]) {
             return 1;
         }
         let same = |packet: &&[u8]| packet.len() == len && packet.starts_with(header);

@@ -4,8 +4,9 @@ use std::ops::RangeInclusive;
 
 use crate::ParseError;
 
-/// Channel numbers that may be bound (RFC 8656 section 12).
-pub const CHANNELS: RangeInclusive<u16> = 0x4000..=0x4fff;
+/// Channel numbers that may be bound. RFC 8656 section 12 ends at 0x4fff, so that
+/// other protocols can share a client's port; clients of RFC 5766 use all of these.
+pub const CHANNELS: RangeInclusive<u16> = 0x4000..=0x7ffe;
 
 /// Bytes before the payload.
 pub const CHANNEL_HEADER: usize = 4;
@@ -66,12 +67,13 @@ mod tests {
     }
 
     #[test]
-    fn only_numbers_from_0x4000_to_0x4fff_are_channels() {
+    fn only_numbers_from_0x4000_to_0x7ffe_are_channels() {
         for (channel, good) in [
             (0x3fff, false),
             (0x4000, true),
-            (0x4fff, true),
-            (0x5000, false),
+            (0x7ffe, true),
+            (0x7fff, false),
+            (0x8000, false),
         ] {
             let datagram = channel_header(channel, 0);
             assert_eq!(ChannelData::parse(&datagram).is_ok(), good, "{channel:#x}");

@@ -67,7 +67,7 @@ mod tests {
 
         #[test]
         fn noise_that_looks_like_a_message(
-            kind in 0..0x4fff_u16,
+            kind in 0..0x7fff_u16,
             attributes in proptest::collection::vec(
                 (0..0x26_u16, proptest::collection::vec(any::<u8>(), 0..40)), 0..8),
             broken in proptest::option::of((any::<proptest::sample::Index>(), any::<u8>())),

@@ -59,7 +59,7 @@ impl<'a> Packet<'a> {
     pub fn parse(datagram: &'a [u8]) -> Result<Self, ParseError> {
         match datagram.first() {
             Some(0x00..=0x3f) => Message::parse(datagram).map(Self::Message),
-            Some(0x40..=0x4f) => ChannelData::parse(datagram).map(Self::ChannelData),
+            Some(0x40..=0x7f) => ChannelData::parse(datagram).map(Self::ChannelData),
             _ => Err(ParseError::NotStun),
         }
     }

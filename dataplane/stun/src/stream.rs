@@ -19,7 +19,7 @@ pub struct FrameError;
 pub fn frame_length(stream: &[u8]) -> Result<Option<usize>, FrameError> {
     let Some(&[first, second, len_0, len_1]) = stream.first_chunk() else {
         return match stream.first() {
-            Some(first) if *first > 0x4f => Err(FrameError),
+            Some(first) if *first > 0x7f => Err(FrameError),
             _ => Ok(None),
         };
     };
@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn channel_data_is_padded_and_messages_are_whole() {
         assert_eq!(frame_length(&channel_header(0x4000, 5)), Ok(Some(12)));
-        assert_eq!(frame_length(&channel_header(0x4fff, 0)), Ok(Some(4)));
+        assert_eq!(frame_length(&channel_header(0x7ffe, 0)), Ok(Some(4)));
         assert_eq!(
             frame_length(&channel_header(0x4fff, u16::MAX)),
             Ok(Some(65_540))
@@ -69,10 +69,11 @@ mod tests {
 
     #[test]
     fn other_streams_are_given_up() {
-        // "GE" is a channel's number; what follows it is not bound, and is dropped.
-        assert_eq!(frame_length(b"POST / HTTP/1.1\r\n"), Err(FrameError));
+        // What begins with letters is taken for a channel's; none of that number is
+        // bound, so it is dropped.
+        assert_eq!(frame_length(b"GET / HTTP/1.1\r\n"), Ok(Some(21_540)));
         assert_eq!(frame_length(&[0x80]), Err(FrameError));
-        assert_eq!(frame_length(&[0x50, 0, 0, 0]), Err(FrameError));
+        assert_eq!(frame_length(&[0x7f, 0xff, 0, 0]), Err(FrameError));
         assert_eq!(frame_length(&[0, 1, 0, 3, 0x21]), Err(FrameError));
         assert_eq!(frame_length(&[0, 1, 0, 4, 1, 2, 3, 4]), Err(FrameError));
     }

@@ -56,7 +56,8 @@ pub struct Config {
     /// Ports of the relay sockets by number, IPv4 first, then IPv6. The caller
     /// has bound them.
     pub ports: RelayPorts,
-    /// Relay ports of all workers of this server: what is a relay to others.
+    /// Ports on the relay addresses that clients may send to: relays of all workers
+    /// of this server, and its own media. Everything else there is some service.
     pub server_ports: Vec<u16>,
     /// Which peers may be talked to.
     pub peers: PeerFilter,

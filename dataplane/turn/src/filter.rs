@@ -61,6 +61,15 @@ impl Network {
     }
 }
 
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match u32::try_from(self.first) {
+            Ok(first) if self.is_ipv4 => write!(f, "{}/{}", Ipv4Addr::from(first), self.bits),
+            _ => write!(f, "{}/{}", Ipv6Addr::from(self.first), self.bits),
+        }
+    }
+}
+
 impl std::str::FromStr for Network {
     type Err = ();
 

@@ -210,7 +210,7 @@ pub struct Server<R> {
     allocations: Vec<Option<Allocation>>,
     free_slots: Vec<u32>,
     relays: Relays,
-    /// A bit for each relay port of the server, this worker's and others'.
+    /// A bit for each of [`Config::server_ports`].
     server_ports: Vec<u64>,
     users: Users,
     all_bytes: Bucket,
@@ -389,7 +389,8 @@ impl<R: Records> Server<R> {
         }
         let port = usize::from(peer.port());
         if self.server_ports[port / 64] >> (port % 64) & 1 == 1 {
-            // Another worker's: through the kernel, which knows only its local address.
+            // Another worker's relay, or media: through the kernel, which knows only
+            // the local address.
             let own = self.relay_address(family)?;
             return Some(Route::Kernel(SocketAddr::new(own.local, peer.port())));
         }

@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 pub(crate) use table::Settings;
 use table::{ENTRIES, Entry};
 use value::Raw;
-pub(crate) use value::{Encryption, LogFormat, ResolveUris};
+pub(crate) use value::{Encryption, LogFormat, ResolveUris, TurnServe};
 
 /// Where a value came from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -331,6 +331,26 @@ impl Loader {
                 "media.webrtc_port: port {} is already that of sip.udp_port",
                 datagrams[1].1
             ));
+        }
+        let (relays, legs) = (
+            settings.turn.relay_ports.range(),
+            settings.media.ports.range(),
+        );
+        if relays.start() <= legs.end() && legs.start() <= relays.end() {
+            problems.push(format!(
+                "turn.relay_ports: {}-{} overlaps media.ports, which is {}-{}",
+                relays.start(),
+                relays.end(),
+                legs.start(),
+                legs.end()
+            ));
+        }
+        for port in &settings.turn.ports.0 {
+            if settings.turn.tls_ports.0.contains(port) && *port != 0 {
+                problems.push(format!(
+                    "turn.tls_ports: port {port} is already one of turn.ports"
+                ));
+            }
         }
         self.problems.extend(problems);
     }

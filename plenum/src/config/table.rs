@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use super::value::{
-    Encryption, LogFormat, LogLevel, OptionalIp, OptionalPath, Ports, Raw, ResolveUris, Secret,
-    Value, Whole,
+    Encryption, LogFormat, LogLevel, Networks, OptionalAddress, OptionalIp, OptionalPath, PortList,
+    Ports, Raw, ResolveUris, Secret, TurnServe, Value, Whole,
 };
 
 /// One row of the table.
@@ -172,6 +172,42 @@ settings! {
         turn_urls: Vec<String> = Vec::new();
         /// Secret that those TURN servers share with us; credentials for 12 hours are made with it.
         turn_secret: Secret = Secret::default();
+    }
+    turn: Turn "turn." {
+        /// Whether TURN is served beside meetings: "auto" does when a listen address can be reached by others than this machine.
+        serve: TurnServe = TurnServe::Auto;
+        /// Ports for TURN clients, each over UDP and over TCP.
+        ports: PortList = PortList(vec![3_478]);
+        /// Ports for TURN clients over TLS.
+        tls_ports: PortList = PortList(vec![5_349]);
+        /// Realm that clients are shown, and that of time-limited credentials.
+        realm: String = "plenum".to_owned();
+        /// Secret of time-limited credentials (user name "expiry:name", password HMAC-SHA1 in base64); empty: made at the first start and kept in the data folder, file turn-secret.
+        secret: Secret = Secret::default();
+        /// File of users who may always come in, one user:password a line; below a line [realm], of that realm. Empty for none.
+        users_file: OptionalPath = OptionalPath::default();
+        /// UDP ports of relayed addresses; as many are bound as there may be allocations.
+        relay_ports: Ports = Ports::new(50_000, 62_000);
+        /// Address under which relayed addresses are reached through a 1:1 NAT; empty takes media.public_ip.
+        public_ip: OptionalIp = OptionalIp::default();
+        /// Most allocations at a time.
+        allocations_max: Whole<1, 60_000> = Whole::new(4_000);
+        /// Most allocations of one user at a time.
+        user_allocations_max: Whole<1, 60_000> = Whole::new(16);
+        /// Most that one user may relay, kilobits a second, both ways together; 0 is no limit.
+        user_kbit_s: Whole<0, 100_000_000> = Whole::new(0);
+        /// Most that all users may relay, kilobits a second, both ways together; 0 is no limit.
+        all_kbit_s: Whole<0, 1_000_000_000> = Whole::new(0);
+        /// Peers that are allowed though they are not public, as address ranges; without them only public addresses are.
+        allow_peers: Networks = Networks::default();
+        /// Peers that are refused whatever else is said, as address ranges.
+        refuse_peers: Networks = Networks::default();
+        /// Server that new clients are sent to while this one drains, address:port; empty for none.
+        alternate: OptionalAddress = OptionalAddress::default();
+        /// Whether datagrams of one flow leave as bursts that the kernel cuts (UDP_SEGMENT).
+        bursts: bool = true;
+        /// Microseconds for which packets may gather when they come often; 0 is off.
+        gather_us: Whole<0, 1_000> = Whole::new(50);
     }
     log: Log "log." {
         /// What is logged: a level, or levels by target.

@@ -134,6 +134,14 @@ fn what_does_not_go_together_is_refused() {
             vec![("PLENUM_MEDIA_WEBRTC_PORT", "5060")],
             "media.webrtc_port: port 5060 is already that of sip.udp_port",
         ),
+        (
+            vec![("PLENUM_TURN_RELAY_PORTS", "29999-30100")],
+            "turn.relay_ports: 29999-30100 overlaps media.ports",
+        ),
+        (
+            vec![("PLENUM_TURN_TLS_PORTS", "3478")],
+            "turn.tls_ports: port 3478 is already one of turn.ports",
+        ),
     ] {
         let problems = with_variables(&variables).unwrap_err();
         assert!(problems.contains(expected), "{problems}");

@@ -5,10 +5,11 @@
 //! that says what is allowed.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use plenum_turn::Network;
 use toml::de::DeValue;
 
 /// A value before its setting has judged it.
@@ -281,6 +282,77 @@ impl Value for Secret {
     }
 }
 
+/// Ports, possibly none; 0 lets the kernel choose.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct PortList(pub(crate) Vec<u16>);
+
+impl Value for PortList {
+    fn allowed() -> String {
+        "a list of ports, 0 to 65535".to_owned()
+    }
+
+    fn parse(raw: &Raw) -> Option<Self> {
+        let ports = raw.items().into_iter().map(|item| item.parse().ok());
+        ports.collect::<Option<_>>().map(Self)
+    }
+
+    fn to_toml(&self) -> String {
+        let ports: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        format!("[{}]", ports.join(", "))
+    }
+}
+
+/// An address with its port, or none.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct OptionalAddress(Option<SocketAddr>);
+
+impl OptionalAddress {
+    pub(crate) const fn get(self) -> Option<SocketAddr> {
+        self.0
+    }
+}
+
+impl Value for OptionalAddress {
+    fn allowed() -> String {
+        "an address with a port such as \"192.0.2.1:3478\", or \"\" for none".to_owned()
+    }
+
+    fn parse(raw: &Raw) -> Option<Self> {
+        match raw.one()? {
+            "" => Some(Self(None)),
+            text => text.parse().ok().map(|address| Self(Some(address))),
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(
+            &self
+                .0
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
+        )
+    }
+}
+
+/// Address ranges, possibly none.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Networks(pub(crate) Vec<Network>);
+
+impl Value for Networks {
+    fn allowed() -> String {
+        "a list of address ranges such as \"10.0.0.0/8\"".to_owned()
+    }
+
+    fn parse(raw: &Raw) -> Option<Self> {
+        let ranges = raw.items().into_iter().map(|item| item.parse().ok());
+        ranges.collect::<Option<_>>().map(Self)
+    }
+
+    fn to_toml(&self) -> String {
+        list(&self.0)
+    }
+}
+
 /// Names, possibly none.
 impl Value for Vec<String> {
     fn allowed() -> String {
@@ -405,6 +477,18 @@ words! {
 }
 
 words! {
+    /// Whether TURN is served beside meetings.
+    TurnServe {
+        /// When others can reach the server.
+        Auto = "auto",
+        /// Always.
+        On = "on",
+        /// Never.
+        Off = "off",
+    }
+}
+
+words! {
     /// How log lines look.
     LogFormat {
         /// For people.
@@ -448,6 +532,12 @@ mod tests {
         survives::<ResolveUris>("domainSuggestionDisabled");
         survives::<Vec<String>>("");
         survives::<Vec<String>>("example.org,meet.example.org");
+        survives::<PortList>("");
+        survives::<PortList>("3478, 443");
+        survives::<OptionalAddress>("");
+        survives::<OptionalAddress>("[2001:db8::7]:3478");
+        survives::<Networks>("10.0.0.0/8,::1");
+        survives::<TurnServe>("auto");
         survives::<Ports>("20000 - 29999");
         survives::<LogLevel>("info,plenum_sip=debug");
         survives::<Encryption>("optional");

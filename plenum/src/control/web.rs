@@ -17,6 +17,7 @@ use super::actor::{Actor, Ending, Handle};
 use super::bridge::local_address;
 use super::{browsers, uri};
 use crate::config::{ResolveUris, Settings};
+use crate::turn;
 
 /// Where the key of call access tokens is kept.
 const TOKEN_KEY: &str = "web.token_key";
@@ -52,7 +53,23 @@ pub(super) fn config(settings: &Settings, own_domain: &str) -> WebConfig {
         },
         domain: Some(own_domain.to_owned()),
         user_portal: false,
-        turn: TurnServers {
+        turn: turn_servers(settings, own_domain),
+    }
+}
+
+/// What browsers are told of: the servers of the settings, else our own.
+fn turn_servers(settings: &Settings, own_domain: &str) -> TurnServers {
+    let web = &settings.web;
+    // The supervisor has made the secret, or did not come so far.
+    let own = (web.turn_urls.is_empty() && turn::is_served(settings))
+        .then(|| turn::read_secret(settings).ok())
+        .flatten();
+    match own {
+        Some(secret) => TurnServers {
+            urls: turn::own_urls(settings, own_domain),
+            secret,
+        },
+        None => TurnServers {
             urls: web.turn_urls.clone(),
             secret: web.turn_secret.get().to_owned(),
         },

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use super::Finding;
-use crate::config::{Config, Settings};
+use crate::config::{Config, Settings, TurnServe};
 use crate::{addresses, certificate, clock, supervise};
 
 /// Days left at which an administrator is told.
@@ -31,6 +31,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
         Err(error) => findings.push(Finding::fail("listen addresses", error.to_string(), "")),
     }
     findings.push(media_ports(settings));
+    findings.push(turn(settings));
     findings
 }
 
@@ -181,4 +182,53 @@ fn media_ports(settings: &Settings) -> Finding {
             "set listen to addresses of this machine",
         ),
     }
+}
+
+/// Whether TURN is served, and if so, whether its ports are free.
+fn turn(settings: &Settings) -> Finding {
+    const WHAT: &str = "TURN";
+    if !crate::turn::is_served(settings) {
+        let found = match settings.turn.serve {
+            TurnServe::Auto => "off: only this machine reaches the listen addresses",
+            _ => "off",
+        };
+        return Finding::ok(WHAT, found);
+    }
+    let Ok(addresses) = addresses::expand(&settings.general.listen) else {
+        return Finding::fail(WHAT, "no listen address", "set listen");
+    };
+    let turn = &settings.turn;
+    let clear = turn.ports.0.iter().map(|port| ("turn.ports", port, true));
+    let tls = turn
+        .tls_ports
+        .0
+        .iter()
+        .map(|port| ("turn.tls_ports", port, false));
+    for (setting, port, over_udp) in clear.chain(tls) {
+        for ip in &addresses {
+            let address = SocketAddr::new(*ip, *port);
+            let bound = TcpListener::bind(address).map(drop).and_then(|()| {
+                if over_udp {
+                    UdpSocket::bind(address).map(drop)
+                } else {
+                    Ok(())
+                }
+            });
+            if let Err(error) = bound {
+                let remedy =
+                    format!("another program has it, or the server runs: else set {setting}");
+                return Finding::fail(WHAT, format!("{address}: {error}"), remedy);
+            }
+        }
+    }
+    let relays = turn.relay_ports.range();
+    Finding::ok(
+        WHAT,
+        format!(
+            "ports are free; relays on {}-{}, {} allocations",
+            relays.start(),
+            relays.end(),
+            turn.allocations_max.get()
+        ),
+    )
 }

@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
 use plenum_abi::Nanos;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::channel::{Channel, FDS_MAX, Message};
@@ -21,6 +22,8 @@ pub(crate) enum Role {
     Dataplane,
     /// Decisions.
     Control,
+    /// Packets of TURN clients.
+    Turn,
 }
 
 impl Role {
@@ -29,6 +32,7 @@ impl Role {
         match self {
             Self::Dataplane => "dataplane",
             Self::Control => "control",
+            Self::Turn => "turn",
         }
     }
 }
@@ -49,7 +53,10 @@ impl Child {
     ///
     /// To be called from one thread only, the one that lives as long as the
     /// supervisor: the kernel ends a child when the thread that made it ends.
-    pub(super) fn start(role: Role, estate: &Estate) -> io::Result<Self> {
+    pub(super) fn start(
+        role: Role,
+        hand_down: impl FnOnce(&Channel) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
         let born_at = clock::monotonic();
         let process = Command::new("/proc/self/exe")
@@ -68,35 +75,27 @@ impl Child {
             process,
         };
         // A child that died meanwhile is found dead by the watch, not here.
-        if let Err(error) = child.hand_down(role, estate) {
+        if let Err(error) = hand_down(&child.channel) {
             tracing::warn!(role = role.name(), %error, "the inheritance did not arrive");
             child.kill();
         }
         Ok(child)
     }
 
-    fn hand_down(&self, role: Role, estate: &Estate) -> io::Result<()> {
-        let mut fds = vec![estate.arena.as_fd(), estate.control_doorbell.as_fd()];
-        fds.extend(estate.workers.iter().map(|worker| worker.doorbell.as_fd()));
-        let inheritance = Box::new(estate.inheritance.clone());
-        self.channel.send(&Message::Inherit(inheritance), &fds)?;
-        if role == Role::Dataplane {
-            let sockets: Vec<BorrowedFd<'_>> = estate
-                .workers
-                .iter()
-                .flat_map(|worker| {
-                    let pairs = worker.pairs.iter();
-                    let legs = pairs.flat_map(|pair| [pair.rtp.as_fd(), pair.rtcp.as_fd()]);
-                    legs.chain(worker.browsers.iter().map(|shared| shared.socket.as_fd()))
-                })
-                .collect();
-            for chunk in sockets.chunks(FDS_MAX) {
-                self.channel.send(&Message::Sockets, chunk)?;
-            }
-            let identity = Message::Identity(Box::new(estate.identity.clone()));
-            self.channel.send(&identity, &[])?;
+    /// What the process said last, when it is that it cannot work.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let mut fds = [PollFd::from_borrowed_fd(
+            self.channel.as_fd(),
+            PollFlags::IN,
+        )];
+        let at_once = Timespec::default();
+        match rustix::event::poll(&mut fds, Some(&at_once)) {
+            Ok(1) => match self.channel.receive() {
+                Ok(Some((Message::Hopeless(why), _))) => Some(why),
+                _ => None,
+            },
+            _ => None,
         }
-        self.channel.send(&Message::Go, &[])
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -118,6 +117,31 @@ impl Child {
     pub(super) fn reap(&mut self) -> Option<ExitStatus> {
         self.process.try_wait().ok().flatten()
     }
+}
+
+/// Hands a meeting server's process what it works with.
+pub(super) fn hand_down(channel: &Channel, role: Role, estate: &Estate) -> io::Result<()> {
+    let mut fds = vec![estate.arena.as_fd(), estate.control_doorbell.as_fd()];
+    fds.extend(estate.workers.iter().map(|worker| worker.doorbell.as_fd()));
+    let inheritance = Box::new(estate.inheritance.clone());
+    channel.send(&Message::Inherit(inheritance), &fds)?;
+    if role == Role::Dataplane {
+        let sockets: Vec<BorrowedFd<'_>> = estate
+            .workers
+            .iter()
+            .flat_map(|worker| {
+                let pairs = worker.pairs.iter();
+                let legs = pairs.flat_map(|pair| [pair.rtp.as_fd(), pair.rtcp.as_fd()]);
+                legs.chain(worker.browsers.iter().map(|shared| shared.socket.as_fd()))
+            })
+            .collect();
+        for chunk in sockets.chunks(FDS_MAX) {
+            channel.send(&Message::Sockets, chunk)?;
+        }
+        let identity = Message::Identity(Box::new(estate.identity.clone()));
+        channel.send(&identity, &[])?;
+    }
+    channel.send(&Message::Go, &[])
 }
 
 impl Drop for Child {

@@ -31,6 +31,13 @@ pub(super) fn text(line: &Value, data_dir: &Path) -> String {
     if let Some(https) = get("/https") {
         rows.push(("REST", format!("{}/api/v1/", https.trim_end_matches('/'))));
     }
+    let turn: Vec<String> = ["udp", "tcp", "tls"]
+        .into_iter()
+        .filter_map(|name| Some(format!("{name} {}", get(&format!("/turn/{name}"))?)))
+        .collect();
+    if !turn.is_empty() {
+        rows.push(("TURN", turn.join(", ")));
+    }
     if let (Some(user), Some(password)) = (get("/admin/user"), get("/admin/password")) {
         rows.push(("Admin", format!("{user}, password {password}")));
     }
@@ -38,7 +45,11 @@ pub(super) fn text(line: &Value, data_dir: &Path) -> String {
     let folder = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     rows.push(("Data", folder.display().to_string()));
 
-    let mut text = String::from("\nPlenum takes calls.\n");
+    let does = match get("/sip/udp") {
+        None if !turn.is_empty() => "serves TURN",
+        _ => "takes calls",
+    };
+    let mut text = format!("\nPlenum {does}.\n");
     for (name, value) in rows {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<6} {value}");

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   supervisor ── arena, doorbells, media sockets ──┬── plenum dataplane
-//!      │  watches: deaths, heartbeats, signals      └── plenum control
+//!      │  watches: deaths, heartbeats, signals      ├── plenum control
+//!      │                                            └── plenum turn, where it is served
 //!      └─ standard output: the ready line, once
 //! ```
 //! One thread, one poll. It must be too simple to crash: it reads no packet,
@@ -15,11 +16,12 @@ mod estate;
 mod greeting;
 mod restarts;
 mod sockets;
+mod turn;
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -27,9 +29,10 @@ use plenum_abi::Nanos;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::channel::Message;
+use crate::channel::{Channel, Message};
 use crate::config::{Config, LogFormat};
 use crate::plan::Plan;
+use crate::turn::estate::TurnEstateError;
 use crate::{EXIT_HOPELESS, clock};
 
 use child::Child;
@@ -38,6 +41,8 @@ use estate::Estate;
 pub(crate) use estate::{EstateError, descriptors_needed, layout, raise_descriptor_limit};
 use restarts::{Restarts, Verdict};
 pub(crate) use sockets::{bind_address, bind_browser_sockets, bind_pairs};
+use turn::TurnPost;
+pub(crate) use turn::serve_turn;
 
 /// How often heartbeats are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
@@ -56,6 +61,9 @@ pub(crate) enum ServeError {
     /// Nothing to work with.
     #[error(transparent)]
     Estate(#[from] EstateError),
+    /// TURN cannot be served.
+    #[error("{}", crate::dataplane::chain(.0))]
+    Turn(#[from] TurnEstateError),
     /// The kernel refused something that every process may have.
     #[error("cannot {doing}: {source}")]
     Kernel {
@@ -97,17 +105,15 @@ impl Post {
 /// # Errors
 /// [`ServeError`].
 pub(crate) fn serve(config: &Config, plan: &Plan) -> Result<(), ServeError> {
-    let kernel = |doing| move |source| ServeError::Kernel { doing, source };
-    let (signals, signals_in) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        let end = signals_in.try_clone().map_err(kernel("copy a socket"))?;
-        signal_hook::low_level::pipe::register(signal, end).map_err(kernel("catch a signal"))?;
-    }
+    let signals = catch_signals()?;
     let estate = Estate::make(config, plan)?;
     let mut supervisor = Supervisor {
         estate,
         posts: [Post::new(Role::Dataplane), Post::new(Role::Control)],
         signals,
+        turn: crate::turn::is_served(&config.settings)
+            .then(|| TurnPost::make(config, plan))
+            .transpose()?,
         unsaid: None,
         watched_at: Instant::now(),
         greet: matches!(config.settings.log.format, LogFormat::Text)
@@ -118,10 +124,23 @@ pub(crate) fn serve(config: &Config, plan: &Plan) -> Result<(), ServeError> {
     outcome
 }
 
+/// A socket that becomes readable when somebody wants us to end.
+fn catch_signals() -> Result<UnixStream, ServeError> {
+    let kernel = |doing| move |source| ServeError::Kernel { doing, source };
+    let (signals, signals_in) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let end = signals_in.try_clone().map_err(kernel("copy a socket"))?;
+        signal_hook::low_level::pipe::register(signal, end).map_err(kernel("catch a signal"))?;
+    }
+    Ok(signals)
+}
+
 struct Supervisor {
     estate: Estate,
     posts: [Post; 2],
     signals: UnixStream,
+    /// TURN, where it is served.
+    turn: Option<TurnPost>,
     /// The ready line, until the dataplane is ready too.
     unsaid: Option<serde_json::Value>,
     /// When the watch last came by.
@@ -135,6 +154,8 @@ enum Wake {
     Signal,
     Spoke(usize),
     Died(usize),
+    /// TURN is looked after whenever we are awake.
+    Turn,
 }
 
 impl Supervisor {
@@ -142,12 +163,13 @@ impl Supervisor {
         loop {
             for post in &mut self.posts {
                 if post.child.is_none() && Instant::now() >= post.start_at {
-                    let child = Child::start(post.role, &self.estate).map_err(|source| {
-                        ServeError::Kernel {
+                    let (role, estate) = (post.role, &self.estate);
+                    let handing = |channel: &Channel| child::hand_down(channel, role, estate);
+                    let child =
+                        Child::start(role, handing).map_err(|source| ServeError::Kernel {
                             doing: "start a process",
                             source,
-                        }
-                    })?;
+                        })?;
                     tracing::info!(role = post.role.name(), pid = child.id(), "started");
                     post.child = Some(child);
                 }
@@ -161,8 +183,10 @@ impl Supervisor {
                     Wake::Signal => return Ok(()),
                     Wake::Spoke(post) => self.listen(post)?,
                     Wake::Died(post) => self.bury(post)?,
+                    Wake::Turn => {}
                 }
             }
+            self.tend_turn()?;
             self.watch_workers();
         }
     }
@@ -183,11 +207,16 @@ impl Supervisor {
                 meanings.push(Wake::Died(index));
             }
         }
+        if let Some(child) = self.turn.as_ref().and_then(TurnPost::child) {
+            fds.push(PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN));
+            meanings.push(Wake::Turn);
+        }
         let restart = self
             .posts
             .iter()
             .filter(|post| post.child.is_none())
             .map(|post| post.start_at.saturating_duration_since(Instant::now()))
+            .chain(self.turn.iter().filter_map(TurnPost::starts_in))
             .min();
         let patience = restart.map_or(patience, |restart| restart.min(patience));
         let patience = Timespec::try_from(patience).ok();
@@ -269,6 +298,21 @@ impl Supervisor {
         }
     }
 
+    /// Looks after TURN. A meeting goes on without it when it keeps dying.
+    fn tend_turn(&mut self) -> Result<(), ServeError> {
+        let Some(turn) = &mut self.turn else {
+            return Ok(());
+        };
+        match turn.tend() {
+            Err(error @ ServeError::DiesTooOften(_)) => {
+                tracing::error!(%error, "going on without TURN");
+                turn.give_up();
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Kills a dataplane of which a worker does not turn any more.
     fn watch_workers(&mut self) {
         let [dataplane, _] = &mut self.posts;
@@ -305,7 +349,8 @@ impl Supervisor {
             }
             all_turn &= turns;
         }
-        if all_turn {
+        let turn_is_settled = self.turn.as_ref().is_none_or(TurnPost::is_settled);
+        if all_turn && turn_is_settled {
             dataplane.was_ready = true;
             if let Some(line) = self.unsaid.take() {
                 self.say_ready(&line);
@@ -315,10 +360,13 @@ impl Supervisor {
 
     /// Calls can be taken: both planes are there.
     fn say_ready(&self, line: &serde_json::Value) {
-        print_ready(line);
+        let mut line = line.clone();
+        if let Some(turn) = &self.turn {
+            line["turn"] = turn.line().clone();
+        }
+        print_ready(&line);
         if let Some(data_dir) = &self.greet {
-            let words = greeting::text(line, data_dir);
-            let _ = io::stderr().write_all(words.as_bytes());
+            greet(&line, data_dir);
         }
     }
 
@@ -348,6 +396,7 @@ impl Supervisor {
         // The dataplane has no orderly stop: it may be killed at any moment.
         control.child = None;
         dataplane.child = None;
+        self.turn = None;
         tracing::info!("stopped");
     }
 }
@@ -362,6 +411,12 @@ fn drain(signals: &UnixStream) {
     );
 }
 
+/// The ready line in words.
+fn greet(line: &serde_json::Value, data_dir: &Path) {
+    let words = greeting::text(line, data_dir);
+    let _ = io::stderr().write_all(words.as_bytes());
+}
+
 fn print_ready(line: &serde_json::Value) {
     let mut out = io::stdout().lock();
     // Whoever reads it may be gone; the server goes on all the same.
@@ -372,7 +427,7 @@ impl ServeError {
     /// What the process ends with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Estate(_) | Self::Hopeless(_) => EXIT_HOPELESS,
+            Self::Estate(_) | Self::Turn(_) | Self::Hopeless(_) => EXIT_HOPELESS,
             Self::Kernel { .. } | Self::DiesTooOften(_) => 1,
         }
     }

@@ -8,6 +8,7 @@
 //! - [`chromium`]: a real browser, told what to do.
 //! - [`phone`]: a phone of our own, for what a real one does not show (SSRCs,
 //!   sequence numbers, packets that nobody should send).
+//! - [`turn`]: a TURN client of our own.
 //! - [`tone`]: which tones a recording holds, and where it has gaps.
 //!
 //! Everything stays on 127.0.0.1 and ends with the test. A missing client is a
@@ -20,6 +21,7 @@ pub mod phone;
 pub mod proxy;
 pub mod server;
 pub mod tone;
+pub mod turn;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

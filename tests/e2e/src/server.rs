@@ -38,10 +38,19 @@ impl Server {
     /// When it does not become ready within 20 s.
     #[must_use]
     pub fn start(name: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_as("meeting", name, settings)
+    }
+
+    /// The same in a role: `meeting` or `turn`.
+    ///
+    /// # Panics
+    /// When it does not become ready within 20 s.
+    #[must_use]
+    pub fn start_as(role: &str, name: &str, settings: &[(&str, &str)]) -> Self {
         let folder = fresh_folder(name);
         let log = fs::File::create(folder.join("server.log")).expect("a log file");
         let mut child = Command::new(binary())
-            .arg("serve")
+            .args(["serve", "--role", role])
             .env("PLENUM_DATA_DIR", folder.join("data"))
             .env("PLENUM_LISTEN", "127.0.0.1")
             .env("PLENUM_SIP_UDP_PORT", "0")
@@ -96,6 +105,19 @@ impl Server {
     #[must_use]
     pub fn sip(&self, transport: &str) -> SocketAddr {
         self.ready["sip"][transport]
+            .as_str()
+            .expect("an address")
+            .parse()
+            .expect("an address")
+    }
+
+    /// Where TURN clients come; `transport` is `udp`, `tcp` or `tls`.
+    ///
+    /// # Panics
+    /// When the ready line lacks it.
+    #[must_use]
+    pub fn turn(&self, transport: &str) -> SocketAddr {
+        self.ready["turn"][transport]
             .as_str()
             .expect("an address")
             .parse()
