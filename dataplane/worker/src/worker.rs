@@ -28,6 +28,9 @@ use crate::wheel::{Due, Wheel};
 /// Commands that one turn of the loop carries out, so that a burst of them
 /// does not hold up a tick.
 const COMMANDS_PER_TURN: usize = 16;
+/// Nor do commands take longer than this in a turn, but for the one that is under
+/// way: a leg's set-up makes codecs.
+const COMMANDS_TIME: Duration = Duration::from_micros(500);
 /// Datagrams between two looks at the clock.
 const DATAGRAMS_PER_TURN: usize = 512;
 /// An idle worker turns so often, to show that it lives.
@@ -297,7 +300,11 @@ impl Worker {
     }
 
     fn obey(&mut self) {
+        let begin = plenum_uring::now();
         for _ in 0..COMMANDS_PER_TURN {
+            if plenum_uring::now().since(begin) > COMMANDS_TIME {
+                return;
+            }
             let Some(command) = self.commands.peek() else {
                 return;
             };
