@@ -85,11 +85,11 @@ fn told(sim: &mut Sim, leg: CallLegId) -> Vec<WebMessage> {
 
 /// The last list of participants among what a participant was told.
 fn list(told: &[WebMessage]) -> Vec<(String, WebPresence)> {
-    let lists = told.iter().filter_map(|message| match message {
+    let mut lists = told.iter().filter_map(|message| match message {
         WebMessage::Roster(lines) => Some(lines),
         _ => None,
     });
-    let lines = lists.last().expect("a list");
+    let lines = lists.next_back().expect("a list");
     lines
         .iter()
         .map(|line| (line.name.clone(), line.presence))
