@@ -321,6 +321,7 @@ impl App {
             packet_ms: self.config.packet_ms,
             suites: media::SUITES.to_vec(),
             direction: Flow::BOTH,
+            video: None,
         }
     }
 

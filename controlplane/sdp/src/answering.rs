@@ -4,10 +4,12 @@ use plenum_abi::AudioCodec;
 use rand::CryptoRng;
 use sdp_types::Session;
 
-use crate::ours::{AudioLine, Identity, Line, write};
+use crate::keys;
+use crate::ours::{AudioLine, Identity, Keys, Line, write};
 use crate::remote::{self, Format, RemoteAudio};
 use crate::sdes::Crypto;
-use crate::{Audio, Encryption, LocalMedia, Negotiated, NegotiationError, Srtp};
+use crate::video::stream as video;
+use crate::{Audio, LocalMedia, Negotiated, NegotiationError, Srtp};
 
 /// Packet times that a worker makes.
 const PACKET_MS: [u8; 3] = [40, 20, 10];
@@ -23,17 +25,18 @@ pub(crate) fn answer(
     offer: &str,
     local: &LocalMedia,
     identity: &Identity,
-    known: &[Crypto],
+    known: &Keys,
     rng: &mut impl CryptoRng,
 ) -> Result<Negotiated, NegotiationError> {
     let session = remote::parse(offer)?;
-    let chosen = choose(&session, local, known, rng)?;
+    let chosen = choose(&session, local, &known.audio, rng)?;
+    let pictured = video::answer(&session, local, known, rng);
     let lines: Vec<Line<'_>> = session
         .medias
         .iter()
         .enumerate()
-        .map(|(index, media)| match &chosen {
-            Some((wanted, choice)) if *wanted == index => Line::Audio(AudioLine {
+        .map(|(index, media)| match (&chosen, &pictured) {
+            (Some((wanted, choice)), _) if *wanted == index => Line::Audio(AudioLine {
                 proto: &media.proto,
                 formats: choice.formats.clone(),
                 cryptos: choice.crypto.into_iter().collect(),
@@ -41,17 +44,15 @@ pub(crate) fn answer(
                 rtcp_mux: choice.audio.rtcp_mux,
                 direction: choice.audio.direction,
             }),
-            _ => Line::Off {
-                media: &media.media,
-                proto: &media.proto,
-                formats: &media.fmt,
-            },
+            (_, Some((wanted, line, _))) if *wanted == index => Line::Video(line.clone()),
+            _ => Line::off(media),
         })
         .collect();
     let sdp = write(identity, local, &lines);
     Ok(Negotiated {
         sdp,
         audio: chosen.map(|(_, choice)| choice.audio),
+        video: pictured.map(|(_, _, video)| video),
     })
 }
 
@@ -92,32 +93,13 @@ fn choose_formats(
     known: &[Crypto],
     rng: &mut impl CryptoRng,
 ) -> Result<Choice, NegotiationError> {
-    let theirs = choose_crypto(remote, local)?;
-    let ours = theirs.map(|theirs| {
-        // The key of before, where there was one: nothing changed for it.
-        known
-            .iter()
-            .find(|known| known.suite == theirs.suite)
-            .map_or_else(
-                || Crypto::generate(theirs.tag, theirs.suite, rng),
-                |known| *known,
-            )
-    });
-    let ours = ours.zip(theirs).map(|(ours, theirs)| Crypto {
-        tag: theirs.tag,
-        ..ours
-    });
+    let (crypto, srtp) = keys::answer(&remote.stream, local, known, rng)?.unzip();
     let formats = common_formats(remote, &local.codecs)?;
     let packet_ms = packet_ms(remote, local.packet_ms);
-    let srtp = ours.zip(theirs).map(|(ours, theirs)| Srtp {
-        suite: theirs.suite,
-        tx_keys: ours.keys,
-        rx_keys: theirs.keys,
-    });
-    let audio = agreed_audio(remote, &formats, packet_ms, remote.rtcp_mux, local, srtp);
+    let audio = agreed_audio(remote, &formats, packet_ms, local, srtp);
     Ok(Choice {
         formats,
-        crypto: ours,
+        crypto,
         audio,
     })
 }
@@ -127,7 +109,6 @@ pub(crate) fn agreed_audio(
     remote: &RemoteAudio,
     formats: &[(u8, Format)],
     packet_ms: u8,
-    rtcp_mux: bool,
     local: &LocalMedia,
     srtp: Option<Srtp>,
 ) -> Audio {
@@ -152,40 +133,13 @@ pub(crate) fn agreed_audio(
         }),
         comfort_noise_payload_type: find(|format| *format == Format::ComfortNoise),
         packet_ms,
-        remote_rtp: remote.rtp,
-        remote_rtcp: if rtcp_mux { remote.rtp } else { remote.rtcp },
-        rtcp_mux,
-        direction: remote.direction.and(local.direction),
+        remote_rtp: remote.stream.rtp,
+        remote_rtcp: remote.stream.rtcp,
+        rtcp_mux: remote.stream.rtcp_mux,
+        direction: remote.stream.direction.and(local.direction),
         srtp,
         opus: has_opus.then_some(remote.opus),
         codecs,
-    }
-}
-
-/// The offered key line to use; `None` for plain RTP.
-fn choose_crypto(
-    remote: &RemoteAudio,
-    local: &LocalMedia,
-) -> Result<Option<Crypto>, NegotiationError> {
-    if local.encryption == Encryption::Prohibited {
-        let plain = !remote.secure_profile;
-        return if plain {
-            Ok(None)
-        } else {
-            Err(NegotiationError::EncryptionProhibited)
-        };
-    }
-    let best = local
-        .suites
-        .iter()
-        .find_map(|suite| remote.cryptos.iter().find(|crypto| crypto.suite == *suite));
-    match best {
-        Some(crypto) => Ok(Some(*crypto)),
-        None if local.encryption == Encryption::Required => {
-            Err(NegotiationError::EncryptionRequired)
-        }
-        None if remote.secure_profile => Err(NegotiationError::NoCommonMedia),
-        None => Ok(None),
     }
 }
 

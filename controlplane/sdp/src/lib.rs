@@ -18,11 +18,13 @@
 #![forbid(unsafe_code)]
 
 mod answering;
+mod keys;
 mod offering;
 mod ours;
 mod remote;
 mod sdes;
 mod types;
+mod video;
 pub mod webrtc;
 
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use types::{
     Audio, Direction, Encryption, LocalMedia, Negotiated, NegotiationError, OpusParameters,
     PendingOffer, Srtp,
 };
+pub use video::{LocalVideo, Video, VideoFormat};
 
 use rand::CryptoRng;
 
@@ -45,7 +48,7 @@ pub fn answer(
     rng: &mut impl CryptoRng,
 ) -> Result<Negotiated, NegotiationError> {
     let identity = ours::Identity::new(rng);
-    answering::answer(offer, local, &identity, &[], rng)
+    answering::answer(offer, local, &identity, &ours::Keys::default(), rng)
 }
 
 /// Answers a later offer of the same dialog. `previous` is the SDP we sent last:

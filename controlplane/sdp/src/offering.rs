@@ -4,39 +4,14 @@ use plenum_abi::AudioCodec;
 use rand::CryptoRng;
 
 use crate::answering::{agreed_audio, common_formats, packet_ms};
-use crate::ours::{AudioLine, Identity, Line, write};
-use crate::remote::{self, Format, RemoteAudio, profile};
-use crate::sdes::Crypto;
-use crate::{Audio, Encryption, LocalMedia, Negotiated, NegotiationError, PendingOffer, Srtp};
+use crate::keys;
+use crate::ours::{AudioLine, Identity, Keys, Line, write};
+use crate::remote::{self, Format, RemoteAudio};
+use crate::video::stream as video;
+use crate::{Audio, LocalMedia, Negotiated, NegotiationError, PendingOffer};
 
 /// Dynamic payload types (RFC 3551 section 3).
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
-
-fn proto(local: &LocalMedia) -> &'static str {
-    // With optional encryption the keys ride on the plain profile: who does not
-    // know them ignores them, and one media line is all that everybody takes.
-    if local.encryption == Encryption::Required {
-        "RTP/SAVP"
-    } else {
-        "RTP/AVP"
-    }
-}
-
-fn cryptos(local: &LocalMedia, known: &[Crypto], rng: &mut impl CryptoRng) -> Vec<Crypto> {
-    if local.encryption == Encryption::Prohibited {
-        return Vec::new();
-    }
-    (1..)
-        .zip(&local.suites)
-        .map(|(tag, suite)| {
-            let key = known.iter().find(|known| known.suite == *suite);
-            key.map_or_else(
-                || Crypto::generate(tag, *suite, rng),
-                |key| Crypto { tag, ..*key },
-            )
-        })
-        .collect()
-}
 
 /// Payload types, keeping numbers that mean something already in this dialog.
 fn formats(local: &LocalMedia, before: &[(u8, Format)]) -> Vec<(u8, Format)> {
@@ -85,13 +60,13 @@ fn formats(local: &LocalMedia, before: &[(u8, Format)]) -> Vec<(u8, Format)> {
 fn audio_line<'a>(
     local: &LocalMedia,
     before: &[(u8, Format)],
-    known: &[Crypto],
+    known: &Keys,
     rng: &mut impl CryptoRng,
 ) -> Line<'a> {
     Line::Audio(AudioLine {
-        proto: proto(local),
+        proto: keys::offered_profile(local),
         formats: formats(local, before),
-        cryptos: cryptos(local, known, rng),
+        cryptos: keys::offer(local, &known.audio, rng),
         packet_ms: local.packet_ms,
         rtcp_mux: true,
         direction: local.direction,
@@ -100,8 +75,10 @@ fn audio_line<'a>(
 
 pub(crate) fn offer(local: &LocalMedia, rng: &mut impl CryptoRng) -> (String, PendingOffer) {
     let identity = Identity::new(rng);
-    let line = audio_line(local, &[], &[], rng);
-    let sdp = write(&identity, local, &[line]);
+    let known = Keys::default();
+    let mut lines = vec![audio_line(local, &[], &known, rng)];
+    lines.extend(video::offer(local, None, &known, rng).map(Line::Video));
+    let sdp = write(&identity, local, &lines);
     (
         sdp.clone(),
         PendingOffer {
@@ -117,36 +94,31 @@ pub(crate) fn reoffer(
     rng: &mut impl CryptoRng,
 ) -> Result<(String, PendingOffer), NegotiationError> {
     let (session, identity, known) = crate::ours::read_previous(previous)?;
-    let place = session
-        .medias
-        .iter()
-        .position(|media| media.media == "audio" && media.port != 0)
-        .or_else(|| {
-            session
-                .medias
-                .iter()
-                .position(|media| media.media == "audio")
+    let place = |kind: &str| {
+        let lines = || session.medias.iter().enumerate();
+        lines()
+            .find(|(_, media)| media.media == kind && media.port != 0)
+            .or_else(|| lines().find(|(_, media)| media.media == kind))
+            .map(|(index, _)| index)
+    };
+    let (sound, picture) = (place("audio"), place("video"));
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for (index, media) in session.medias.iter().enumerate() {
+        let picture = (picture == Some(index))
+            .then(|| video::offer(local, Some(media), &known, rng))
+            .flatten();
+        lines.push(if sound == Some(index) {
+            let before = RemoteAudio::read(&session, media).map_or(Vec::new(), |line| line.formats);
+            audio_line(local, &before, &known, rng)
+        } else {
+            picture.map_or_else(|| Line::off(media), Line::Video)
         });
-    let mut lines: Vec<Line<'_>> = session
-        .medias
-        .iter()
-        .enumerate()
-        .map(|(index, media)| {
-            if place == Some(index) {
-                let before =
-                    RemoteAudio::read(&session, media).map_or(Vec::new(), |line| line.formats);
-                audio_line(local, &before, &known, rng)
-            } else {
-                Line::Off {
-                    media: &media.media,
-                    proto: &media.proto,
-                    formats: &media.fmt,
-                }
-            }
-        })
-        .collect();
-    if place.is_none() {
+    }
+    if sound.is_none() {
         lines.push(audio_line(local, &[], &known, rng));
+    }
+    if picture.is_none() {
+        lines.extend(video::offer(local, None, &known, rng).map(Line::Video));
     }
     let sdp = write(&identity, local, &lines);
     Ok((
@@ -172,69 +144,40 @@ pub(crate) fn accept_answer(
         );
         return Err(NegotiationError::Mismatch(text));
     }
-    let offered = ours
-        .medias
-        .iter()
-        .zip(&theirs.medias)
-        .find(|(ours, _)| ours.port != 0);
-    let Some((our_line, their_line)) = offered else {
-        return Ok(Negotiated {
-            sdp: pending.sdp.clone(),
-            audio: None,
-        });
+    let offered = |kind: &'static str| {
+        let mut lines = ours.medias.iter().zip(&theirs.medias);
+        lines.find(move |(ours, _)| ours.media == kind && ours.port != 0)
     };
-    if their_line.media != our_line.media {
-        return Err(NegotiationError::Mismatch(
-            "another kind of media".to_owned(),
-        ));
-    }
-    let audio = if their_line.port == 0 {
-        None
-    } else {
-        let remote = RemoteAudio::read(&theirs, their_line)?;
-        let offer = RemoteAudio::read(&ours, our_line)?;
-        Some(accept_line(pending, &remote, &offer)?)
+    let audio = match offered("audio") {
+        Some((offer, answer)) if answer.media != offer.media => {
+            return Err(NegotiationError::Mismatch(
+                "another kind of media".to_owned(),
+            ));
+        }
+        Some((offer, answer)) if answer.port != 0 => {
+            let remote = RemoteAudio::read(&theirs, answer)?;
+            let offer = RemoteAudio::read(&ours, offer)?;
+            Some(accept_line(&pending.local, &remote, &offer)?)
+        }
+        _ => None,
     };
+    let video = offered("video").and_then(|(offer, answer)| {
+        video::accept(&pending.local, (&ours, offer), (&theirs, answer))
+    });
     Ok(Negotiated {
         sdp: pending.sdp.clone(),
         audio,
+        video,
     })
 }
 
 fn accept_line(
-    pending: &PendingOffer,
+    local: &LocalMedia,
     remote: &RemoteAudio,
     offer: &RemoteAudio,
 ) -> Result<Audio, NegotiationError> {
-    let local = &pending.local;
-    // Exactly one key line, under one of our tags (RFC 4568 section 5.1.3).
-    let agreed = remote.cryptos.first().map(|theirs| {
-        offer
-            .cryptos
-            .iter()
-            .find(|ours| ours.tag == theirs.tag && ours.suite == theirs.suite)
-            .map(|ours| Srtp {
-                suite: ours.suite,
-                tx_keys: ours.keys,
-                rx_keys: theirs.keys,
-            })
-            .ok_or_else(|| NegotiationError::Mismatch("a key that was not asked for".to_owned()))
-    });
-    let srtp = agreed.transpose()?;
-    let must_be_secure = local.encryption == Encryption::Required
-        || profile(proto(local)) == Some(true)
-        || remote.secure_profile;
-    if srtp.is_none() && must_be_secure {
-        return Err(NegotiationError::EncryptionRequired);
-    }
+    let srtp = keys::accept(local, &remote.stream, &offer.stream)?;
     let formats = common_formats(remote, &local.codecs)?;
     let packet_ms = packet_ms(remote, local.packet_ms);
-    Ok(agreed_audio(
-        remote,
-        &formats,
-        packet_ms,
-        remote.rtcp_mux,
-        local,
-        srtp,
-    ))
+    Ok(agreed_audio(remote, &formats, packet_ms, local, srtp))
 }

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use plenum_abi::AudioCodec;
 use rand::CryptoRng;
-use sdp_types::Session;
+use sdp_types::{Media, Session};
 
+use crate::keys;
 use crate::remote::{self, Format};
 use crate::sdes::Crypto;
+use crate::video::stream::VideoLine;
 use crate::{Direction, LocalMedia, NegotiationError};
 
 /// What stays the same over all of a dialog's SDP of ours.
@@ -60,12 +62,30 @@ pub(crate) struct AudioLine<'a> {
 #[derive(Clone, Debug)]
 pub(crate) enum Line<'a> {
     Audio(AudioLine<'a>),
+    Video(VideoLine<'a>),
     /// Refused or switched off: the same line with port 0 (RFC 3264 section 6).
     Off {
         media: &'a str,
         proto: &'a str,
         formats: &'a str,
     },
+}
+
+impl<'a> Line<'a> {
+    pub(crate) fn off(media: &'a Media) -> Self {
+        Self::Off {
+            media: &media.media,
+            proto: &media.proto,
+            formats: &media.fmt,
+        }
+    }
+}
+
+/// Keys that our last SDP of a dialog showed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    pub(crate) audio: Vec<Crypto>,
+    pub(crate) video: Vec<Crypto>,
 }
 
 /// The text. The version grows when anything else changed (RFC 3264 section 8).
@@ -79,6 +99,7 @@ pub(crate) fn write(identity: &Identity, local: &LocalMedia, lines: &[Line<'_>])
     for line in lines {
         match line {
             Line::Audio(audio) => write_audio(&mut rest, local, family, audio),
+            Line::Video(video) => video.write(&mut rest, local, family),
             Line::Off {
                 media,
                 proto,
@@ -127,30 +148,30 @@ fn write_audio(out: &mut String, local: &LocalMedia, family: &str, audio: &Audio
         audio.packet_ms,
         audio.direction.attribute()
     );
-    if local.rtcp_port != 0 && local.rtcp_port != local.rtp_port {
-        let _ = write!(
-            out,
-            "a=rtcp:{} IN {family} {}\r\n",
-            local.rtcp_port, local.address
-        );
-    }
-    if audio.rtcp_mux {
-        out.push_str("a=rtcp-mux\r\n");
-    }
+    keys::write_rtcp(
+        out,
+        (local.rtp_port, local.rtcp_port),
+        (family, local.address),
+        audio.rtcp_mux,
+    );
 }
 
 /// Our last SDP of the dialog: who we are in it, and the keys that it showed.
-pub(crate) fn read_previous(
-    previous: &str,
-) -> Result<(Session, Identity, Vec<Crypto>), NegotiationError> {
+pub(crate) fn read_previous(previous: &str) -> Result<(Session, Identity, Keys), NegotiationError> {
     let session = remote::parse(previous)?;
     let identity = Identity::of(previous, &session);
-    let cryptos = session
-        .medias
-        .iter()
-        .filter(|media| media.media == "audio" && media.port != 0)
-        .flat_map(|media| remote::attributes(&media.attributes, "crypto"))
-        .filter_map(Crypto::parse)
-        .collect();
-    Ok((session, identity, cryptos))
+    let keys = |kind: &str| {
+        session
+            .medias
+            .iter()
+            .filter(|media| media.media == kind && media.port != 0)
+            .flat_map(|media| remote::attributes(&media.attributes, "crypto"))
+            .filter_map(Crypto::parse)
+            .collect()
+    };
+    let keys = Keys {
+        audio: keys("audio"),
+        video: keys("video"),
+    };
+    Ok((session, identity, keys))
 }

@@ -1,4 +1,4 @@
-//! The far end's SDP as far as it concerns an audio stream.
+//! The far end's SDP as far as it concerns our streams.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,11 +21,9 @@ pub(crate) enum Format {
     ComfortNoise,
 }
 
-/// An audio line that is not switched off.
+/// What is the same for all kinds of streams, of a line that is not switched off.
 #[derive(Clone, Debug)]
-pub(crate) struct RemoteAudio {
-    /// In the far end's order, those that we know.
-    pub(crate) formats: Vec<(u8, Format)>,
+pub(crate) struct RemoteStream {
     pub(crate) rtp: SocketAddr,
     pub(crate) rtcp: SocketAddr,
     pub(crate) rtcp_mux: bool,
@@ -34,6 +32,14 @@ pub(crate) struct RemoteAudio {
     /// RTP/SAVP or RTP/SAVPF.
     pub(crate) secure_profile: bool,
     pub(crate) cryptos: Vec<Crypto>,
+}
+
+/// An audio line that is not switched off.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteAudio {
+    pub(crate) stream: RemoteStream,
+    /// In the far end's order, those that we know.
+    pub(crate) formats: Vec<(u8, Format)>,
     pub(crate) packet_ms: Option<u8>,
     pub(crate) packet_ms_max: Option<u8>,
     pub(crate) opus: OpusParameters,
@@ -167,8 +173,8 @@ fn rtcp_address(value: &str, rtp: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-impl RemoteAudio {
-    /// Reads one audio line.
+impl RemoteStream {
+    /// Reads one line of RTP.
     pub(crate) fn read(session: &Session, media: &Media) -> Result<Self, NegotiationError> {
         let secure_profile = profile(&media.proto).ok_or(NegotiationError::NoCommonMedia)?;
         let connection = media.connections.first().or(session.connection.as_ref());
@@ -178,7 +184,7 @@ impl RemoteAudio {
         Ok(Self::read_at(session, media, rtp, secure_profile))
     }
 
-    /// Reads an audio line whose address was found by other means.
+    /// Reads a line whose address was found by other means.
     pub(crate) fn read_at(
         session: &Session,
         media: &Media,
@@ -201,6 +207,27 @@ impl RemoteAudio {
             // Hold in the manner of RFC 2543: they do not want to hear.
             ours.send = false;
         }
+        Self {
+            rtp,
+            rtcp,
+            rtcp_mux,
+            direction: ours,
+            secure_profile,
+            cryptos: attributes(&media.attributes, "crypto")
+                .filter_map(Crypto::parse)
+                .collect(),
+        }
+    }
+}
+
+impl RemoteAudio {
+    /// Reads one audio line.
+    pub(crate) fn read(session: &Session, media: &Media) -> Result<Self, NegotiationError> {
+        Ok(Self::read_on(RemoteStream::read(session, media)?, media))
+    }
+
+    /// Reads what an audio line says of sound.
+    pub(crate) fn read_on(stream: RemoteStream, media: &Media) -> Self {
         let rtpmap = |payload_type: u8| {
             attributes(&media.attributes, "rtpmap").find_map(|value| {
                 let (number, rest) = value.split_once(' ')?;
@@ -227,15 +254,8 @@ impl RemoteAudio {
                 .map(|value| value.clamp(0.0, 255.0) as u8)
         };
         Self {
+            stream,
             formats,
-            rtp,
-            rtcp,
-            rtcp_mux,
-            direction: ours,
-            secure_profile,
-            cryptos: attributes(&media.attributes, "crypto")
-                .filter_map(Crypto::parse)
-                .collect(),
             packet_ms: milliseconds("ptime"),
             packet_ms_max: milliseconds("maxptime"),
             opus,

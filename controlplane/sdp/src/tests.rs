@@ -23,6 +23,7 @@ fn local(encryption: Encryption) -> LocalMedia {
         packet_ms: 20,
         suites: vec![SrtpSuite::AeadAes128Gcm, SrtpSuite::AesCm128HmacSha1_80],
         direction: Direction::BOTH,
+        video: None,
     }
 }
 

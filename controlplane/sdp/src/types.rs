@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use plenum_abi::{AudioCodec, MasterKeys, SrtpSuite};
 
+use crate::{LocalVideo, Video};
+
 /// Whether media is encrypted (the `mediaEncryption` setting).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Encryption {
@@ -16,7 +18,7 @@ pub enum Encryption {
     Prohibited,
 }
 
-/// Which way sound flows, seen from us.
+/// Which way a stream flows, seen from us.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Direction {
     /// We send to the far end.
@@ -97,6 +99,9 @@ pub struct LocalMedia {
     pub suites: Vec<SrtpSuite>,
     /// What we wish; the far end may allow less.
     pub direction: Direction,
+    /// The main picture beside the sound; `None` refuses it, and switches it off in a
+    /// later offer.
+    pub video: Option<LocalVideo>,
 }
 
 /// Opus parameters of the far end: what it wishes to receive (RFC 7587 section 6.1).
@@ -158,6 +163,9 @@ pub struct Negotiated {
     /// The audio stream; `None` where the far end switched it off (port 0) or
     /// offered no media at all.
     pub audio: Option<Audio>,
+    /// The main picture; `None` where it was not offered, or refused by either end. A
+    /// picture that cannot be had fails nothing.
+    pub video: Option<Video>,
 }
 
 /// Our own offer, waiting for its answer. It is its SDP text and what we can do,
@@ -175,6 +183,7 @@ impl fmt::Debug for Negotiated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Negotiated")
             .field("audio", &self.audio)
+            .field("video", &self.video)
             .finish_non_exhaustive()
     }
 }

@@ -402,6 +402,7 @@ pub(super) fn phone(encryption: Encryption) -> LocalMedia {
         packet_ms: 20,
         suites: vec![SrtpSuite::AesCm128HmacSha1_80],
         direction: Direction::BOTH,
+        video: None,
     }
 }
 

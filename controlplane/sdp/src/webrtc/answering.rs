@@ -3,21 +3,29 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use plenum_abi::{AudioCodec, NO_PAYLOAD_TYPE};
+use plenum_abi::{AudioCodec, H264Level, H264Profile, NO_PAYLOAD_TYPE, VideoCodec};
 use sdp_types::{Media, Session};
 
-use super::candidate;
 use super::offer::{self, Role};
 use super::types::{
     Extensions, LocalVideo, LocalWeb, RemoteTransport, WebAnswer, WebAudio, WebVideo,
 };
-use super::video::{self, Choice, Feedback};
+use super::{candidate, simulcast};
 use crate::answering::common_formats;
-use crate::remote::{self, Format, RemoteAudio};
+use crate::remote::{self, Format, RemoteAudio, RemoteStream};
+use crate::video::VideoFormat;
+use crate::video::attributes::{self, Feedback};
+use crate::video::format::{self, Ability, Choice};
 use crate::{Direction, NegotiationError};
 
 /// Milliseconds of sound in a packet of ours; browsers take any.
 const PACKET_MS: u8 = 20;
+
+/// Pictures of 1080p. Browsers need no word on the other codecs.
+const ABILITY: Ability = Ability {
+    level: H264Level::L4,
+    limits: None,
+};
 
 /// What is said of one line.
 enum Line {
@@ -85,7 +93,8 @@ fn decide(session: &Session, media: &Media, local: &LocalWeb) -> Line {
 fn audio_formats(session: &Session, media: &Media) -> Option<(RemoteAudio, Vec<(u8, Format)>)> {
     // Its addresses mean nothing here: ICE finds them.
     let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), media.port);
-    let remote = RemoteAudio::read_at(session, media, nowhere, true);
+    let stream = RemoteStream::read_at(session, media, nowhere, true);
+    let remote = RemoteAudio::read_on(stream, media);
     let formats = common_formats(&remote, &AudioCodec::ALL).ok()?;
     Some((remote, formats))
 }
@@ -117,8 +126,27 @@ fn audio(session: &Session, media: &Media) -> Option<Line> {
     Some(Line::Audio(audio, formats))
 }
 
+/// A codec as browsers do it, H.264 in the profile that our encoder makes.
+const fn video_format(codec: VideoCodec) -> Option<VideoFormat> {
+    Some(match codec {
+        VideoCodec::H264 => VideoFormat::H264 {
+            profile: H264Profile::ConstrainedBaseline,
+            packetization_mode: 1,
+        },
+        VideoCodec::Vp8 => VideoFormat::Vp8,
+        VideoCodec::Vp9 => VideoFormat::Vp9,
+        VideoCodec::Av1 => VideoFormat::Av1,
+        _ => return None,
+    })
+}
+
 fn video(session: &Session, media: &Media, role: Role, local: &LocalWeb) -> Line {
-    let choices = video::choose(media, &local.video_codecs);
+    let formats: Vec<VideoFormat> = local
+        .video_codecs
+        .iter()
+        .filter_map(|codec| video_format(*codec))
+        .collect();
+    let choices = format::choose(media, &formats, ABILITY);
     let Some(first) = choices.first() else {
         return Line::Off;
     };
@@ -133,7 +161,7 @@ fn video(session: &Session, media: &Media, role: Role, local: &LocalWeb) -> Line
     let feedback = Feedback::of(media, first.payload.payload_type);
     // A shared screen is one stream; only cameras are sent in layers.
     let layers = match (role, direction.receive) {
-        (Role::Main, true) => video::layers(media, local.layers_max),
+        (Role::Main, true) => simulcast::layers(media, local.layers_max),
         _ => Vec::new(),
     };
     let video = WebVideo {
@@ -144,7 +172,7 @@ fn video(session: &Session, media: &Media, role: Role, local: &LocalWeb) -> Line
         fir: feedback.fir,
         remb: feedback.remb,
         transport_cc: feedback.transport_cc,
-        bit_rate_bps_max: video::bit_rate_bps_max(media),
+        bit_rate_bps_max: attributes::bit_rate_bps_max(&media.bandwidths),
         layers,
     };
     Line::Video(role, video, choices, ours)
@@ -204,22 +232,12 @@ fn write_head(
                 let _ = write!(out, " {number}");
             }
         }
-        Line::Video(_, _, choices, _) => {
-            for choice in choices {
-                let _ = write!(out, " {}", choice.payload.payload_type);
-                if choice.payload.rtx_payload_type != NO_PAYLOAD_TYPE {
-                    let _ = write!(out, " {}", choice.payload.rtx_payload_type);
-                }
-            }
-        }
+        Line::Video(_, _, choices, _) => format::write_numbers(out, choices),
         Line::Off => {}
     }
     out.push_str("\r\nc=IN IP4 0.0.0.0\r\n");
-    if let Line::Video(_, _, _, Some(ours)) = line
-        && ours.bit_rate_bps_max > 0
-    {
-        let rate = ours.bit_rate_bps_max;
-        let _ = write!(out, "b=TIAS:{rate}\r\nb=AS:{}\r\n", rate.div_ceil(1_000));
+    if let Line::Video(_, _, _, Some(ours)) = line {
+        format::write_bit_rate(out, ours.bit_rate_bps_max);
     }
     let mid = offer::mid(media).unwrap_or_default();
     let setup = if transport.dtls_client {
@@ -261,7 +279,15 @@ fn write_body(out: &mut String, media: &Media, line: &Line, local: &LocalWeb) {
             }
         }
         Line::Video(role, video, choices, ours) => {
-            write_choices(out, video, choices);
+            let feedback = Feedback {
+                nack: video.nack,
+                pli: video.pli,
+                fir: video.fir,
+                tmmbr: false,
+                remb: video.remb,
+                transport_cc: video.transport_cc,
+            };
+            format::write_choices(out, choices, feedback);
             if !video.layers.is_empty() {
                 for rid in &video.layers {
                     let _ = write!(out, "a=rid:{rid} recv\r\n");
@@ -303,34 +329,6 @@ fn write_formats(out: &mut String, media: &Media, formats: &[(u8, Format)]) {
         let is_codec = matches!(format, Format::Codec(_));
         if is_codec && Feedback::of(media, *number).transport_cc {
             let _ = write!(out, "a=rtcp-fb:{number} transport-cc\r\n");
-        }
-    }
-}
-
-fn write_choices(out: &mut String, video: &WebVideo, choices: &[Choice]) {
-    let feedback = Feedback {
-        nack: video.nack,
-        pli: video.pli,
-        fir: video.fir,
-        remb: video.remb,
-        transport_cc: video.transport_cc,
-    };
-    for Choice { payload, fmtp } in choices {
-        let number = payload.payload_type;
-        let name = video::name(payload.codec);
-        let _ = write!(out, "a=rtpmap:{number} {name}/90000\r\n");
-        if !fmtp.is_empty() {
-            let _ = write!(out, "a=fmtp:{number} {fmtp}\r\n");
-        }
-        for value in feedback.values() {
-            let _ = write!(out, "a=rtcp-fb:{number} {value}\r\n");
-        }
-        let rtx = payload.rtx_payload_type;
-        if rtx != NO_PAYLOAD_TYPE {
-            let _ = write!(
-                out,
-                "a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={number}\r\n"
-            );
         }
     }
 }

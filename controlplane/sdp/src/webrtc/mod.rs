@@ -18,8 +18,8 @@
 mod answering;
 mod candidate;
 mod offer;
+mod simulcast;
 mod types;
-mod video;
 
 #[cfg(test)]
 mod tests;
