@@ -58,6 +58,7 @@ pub(crate) fn run() -> Result<(), DataplaneError> {
             core: place.core,
             doorbell,
             sockets: sockets.legs,
+            video_sockets: Vec::new(),
             browsers: sockets.browsers,
         })
         .collect();
@@ -66,6 +67,7 @@ pub(crate) fn run() -> Result<(), DataplaneError> {
         control_doorbell: inherited.control_doorbell,
         identity: Some(Identity::new(identity.certificate, identity.key)?),
         workers,
+        modules: Vec::new(),
     });
     if let Err(error) = &outcome {
         let _ = channel.send(&Message::Hopeless(chain(error)), &[]);

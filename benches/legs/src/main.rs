@@ -172,8 +172,10 @@ fn set_up(case: Case, rng: &mut SmallRng) -> Bench {
             core: Some(0),
             doorbell: own(doorbell.as_fd()),
             sockets,
+            video_sockets: Vec::new(),
             browsers: Vec::new(),
         }],
+        modules: Vec::new(),
     };
     std::thread::spawn(move || {
         panic!(

@@ -76,6 +76,9 @@ pub struct ModuleHeader {
     /// Of each thread: the stream whose access unit it has in hand, as
     /// [`StreamNote`] has it; 0 between two.
     pub notes: [AtomicU64; MODULE_THREADS_MAX],
+    /// `notes` of the process before this one as they were at its end. The supervisor
+    /// stores them with `last_end`.
+    pub last_notes: [AtomicU64; MODULE_THREADS_MAX],
 }
 
 const _: () = assert!(size_of::<ModuleHeader>().is_multiple_of(64));

@@ -13,8 +13,8 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use plenum_ring::{Arena, Doorbell, OpenError};
-use plenum_worker::{BrowserPorts, SetupError, Worker, WorkerSetup};
+use plenum_ring::{Arena, Doorbell, ModuleMemory, ModuleMemoryError, OpenError};
+use plenum_worker::{BrowserPorts, ModuleSetup, SetupError, Worker, WorkerSetup};
 
 pub use plenum_worker::{Identity, LegSockets, UnusableIdentity};
 
@@ -29,6 +29,17 @@ pub struct Inherited {
     pub identity: Option<Identity>,
     /// One entry per worker of the arena's layout, in order.
     pub workers: Vec<InheritedWorker>,
+    /// The video modules; none where video is off.
+    pub modules: Vec<InheritedModule>,
+}
+
+/// What all workers get of a video module.
+#[derive(Debug)]
+pub struct InheritedModule {
+    /// The memfd of [`ModuleMemory::create`].
+    pub memory: OwnedFd,
+    /// Rung when a worker has something for the sleeping module.
+    pub doorbell: OwnedFd,
 }
 
 /// What one worker gets.
@@ -40,6 +51,8 @@ pub struct InheritedWorker {
     pub doorbell: OwnedFd,
     /// Media sockets by leg slot; as many as the arena has leg slots.
     pub sockets: Vec<LegSockets>,
+    /// The same by video slot.
+    pub video_sockets: Vec<LegSockets>,
     /// Sockets that all its browsers share.
     pub browsers: Vec<OwnedFd>,
 }
@@ -50,6 +63,9 @@ pub enum RunError {
     /// The inherited descriptor is no arena of ours.
     #[error("the dataplane cannot use the session arena")]
     Arena(#[from] OpenError),
+    /// The inherited descriptor is no video module's memory.
+    #[error("the dataplane cannot use the memory of a video module")]
+    Module(#[from] ModuleMemoryError),
     /// The supervisor and the arena disagree.
     #[error("inherited {found} {what}, the session arena has {expected}")]
     Mismatch {
@@ -91,6 +107,15 @@ pub fn run(inherited: Inherited) -> Result<(), RunError> {
             worker.sockets.len(),
             layout.legs_per_worker as usize,
         )?;
+        check(
+            "video sockets",
+            worker.video_sockets.len(),
+            layout.video_streams_per_worker as usize,
+        )?;
+    }
+    let mut modules = Vec::new();
+    for module in inherited.modules {
+        modules.push((ModuleMemory::open(module.memory)?, module.doorbell));
     }
     let epoch = arena
         .header()
@@ -110,10 +135,21 @@ pub fn run(inherited: Inherited) -> Result<(), RunError> {
             doorbell: Doorbell::from_fd(inherited_worker.doorbell),
             control_doorbell: Doorbell::from_fd(control_doorbell),
             sockets: inherited_worker.sockets,
+            video_sockets: inherited_worker.video_sockets,
             browsers: inherited.identity.clone().map(|identity| BrowserPorts {
                 sockets: inherited_worker.browsers,
                 identity,
             }),
+            modules: modules
+                .iter()
+                .map(|(memory, doorbell)| {
+                    Ok(ModuleSetup {
+                        memory: memory.clone(),
+                        doorbell: Doorbell::from_fd(doorbell.try_clone()?),
+                    })
+                })
+                .collect::<Result<_, io::Error>>()
+                .map_err(RunError::Thread)?,
         };
         let ended = ended_tx.clone();
         thread::Builder::new()

@@ -1,6 +1,6 @@
 //! One leg's receive key.
 
-use plenum_abi::{MasterKeys, RX_STREAMS, SrtpSuite};
+use plenum_abi::{MasterKeys, RX_STREAMS, SrtpSuite, VIDEO_RX_STREAMS};
 
 use crate::cipher::{GCM_TAG_LEN, Transform, counter_block, nonce, open, verify};
 use crate::keys::{SessionKeys, Use};
@@ -21,13 +21,15 @@ pub(crate) struct Stream {
 ///
 /// Per SSRC it keeps the roll-over counter and a replay window for RTP and one
 /// for RTCP. A stream comes into being with its first authentic packet, and at
-/// most [`RX_STREAMS`] do: a further SSRC is refused for the life of the key.
+/// most as many as it was made for do: a further SSRC is refused for the life of the key.
 /// Making room by forgetting one would forget its replay window too, and every
 /// packet of it could then be played back.
 pub struct Receiver {
     rtp: Transform,
     rtcp: Transform,
-    streams: [Option<Stream>; RX_STREAMS],
+    streams: [Option<Stream>; VIDEO_RX_STREAMS],
+    /// How many of them may be in use.
+    limit: usize,
     changed: Option<usize>,
 }
 
@@ -40,26 +42,26 @@ impl core::fmt::Debug for Receiver {
 }
 
 impl Receiver {
-    /// A context that has received nothing. `keys` are of the suite's length. Allocates.
+    /// A context that has received nothing, for [`RX_STREAMS`] streams. `keys` are of the suite's length. Allocates.
     #[must_use]
     pub fn new(suite: SrtpSuite, keys: &MasterKeys) -> Self {
         Self::restore(suite, keys, &[None; RX_STREAMS])
     }
 
     /// A context that goes on where another under the same key left off. The
-    /// places in `streams` are the slots of [`Receiver::changed`]. Allocates.
+    /// places in `streams` are the slots of [`Receiver::changed`], and as many as
+    /// there will be; at most [`VIDEO_RX_STREAMS`] count. Allocates.
     #[must_use]
-    pub fn restore(
-        suite: SrtpSuite,
-        keys: &MasterKeys,
-        streams: &[Option<StreamState>; RX_STREAMS],
-    ) -> Self {
+    pub fn restore(suite: SrtpSuite, keys: &MasterKeys, streams: &[Option<StreamState>]) -> Self {
         let mut receiver = Self::from_session_keys(
             suite,
             &SessionKeys::derive(suite, keys, Use::Rtp),
             &SessionKeys::derive(suite, keys, Use::Rtcp),
         );
-        receiver.streams = streams.map(|state| state.map(Stream::from));
+        receiver.limit = streams.len().min(VIDEO_RX_STREAMS);
+        for (stream, state) in receiver.streams.iter_mut().zip(streams) {
+            *stream = state.map(Stream::from);
+        }
         receiver
     }
 
@@ -71,7 +73,8 @@ impl Receiver {
         Self {
             rtp: Transform::new(suite, rtp, Use::Rtp),
             rtcp: Transform::new(suite, rtcp, Use::Rtcp),
-            streams: [None; RX_STREAMS],
+            streams: [None; VIDEO_RX_STREAMS],
+            limit: RX_STREAMS,
             changed: None,
         }
     }
@@ -198,15 +201,14 @@ impl Receiver {
     }
 
     /// The stream of an SSRC, or an empty one and the slot that it would take:
-    /// [`RX_STREAMS`] where none is left, which [`Self::keep`] refuses once the
+    /// One beyond all where none is left, which [`Self::keep`] refuses once the
     /// packet has proved that it is not anybody's.
     fn find(&self, ssrc: u32) -> (usize, Stream) {
-        let known = self
-            .streams
+        let known = self.streams[..self.limit]
             .iter()
             .position(|stream| stream.is_some_and(|stream| stream.ssrc == ssrc));
-        let free = || self.streams.iter().position(Option::is_none);
-        let slot = known.or_else(free).unwrap_or(RX_STREAMS);
+        let free = || self.streams[..self.limit].iter().position(Option::is_none);
+        let slot = known.or_else(free).unwrap_or(VIDEO_RX_STREAMS);
         let fresh = Stream {
             ssrc,
             ..Stream::default()

@@ -22,6 +22,7 @@ use plenum_mixer::MixLeg;
 use plenum_rtp::dtmf::{DtmfReceiver, DtmfSender};
 use plenum_rtp::learning::{AddressLearner, LearnConfig};
 use plenum_rtp::reception::Reception;
+use plenum_rtp::rtcp::RtcpTimerConfig;
 use plenum_srtp::{Receiver, Sender, StreamState};
 use plenum_uring::Driver;
 use rand::Rng;
@@ -29,7 +30,7 @@ use rand::Rng;
 use crate::counters::set;
 use crate::events::Events;
 use crate::playout::Playout;
-use crate::report::Reports;
+use crate::report::{Reports, ReportsConfig};
 use crate::transports::{Bundle, Route};
 
 pub(crate) use inbound::Inbound;
@@ -129,6 +130,17 @@ fn with_bundle(config: &LegConfig, bundle: Option<&Bundle>) -> LegConfig {
     }
 }
 
+/// Bandwidth of an audio session as RTCP's share is counted from it, bit/s.
+const SESSION_BPS: u32 = 64_000;
+
+fn reports_config(config: &LegConfig, clock_hz: u32) -> ReportsConfig {
+    ReportsConfig {
+        leg_guid: config.leg_guid,
+        clock_hz,
+        timer: RtcpTimerConfig::avp(SESSION_BPS),
+    }
+}
+
 /// A new key's first index: anywhere in the lower half of the first round, so
 /// that a far end which misses the first packets guesses the roll-over counter
 /// right (RFC 3711 section 3.3.1).
@@ -191,6 +203,7 @@ impl Leg {
             .store(SlotState::Free as u32, Ordering::Release);
         record.path.remote_rtp.clear();
         record.path.remote_rtcp.clear();
+        record.label.clear();
         record.last_received.store(0, Ordering::Relaxed);
         record.transmit.clock_at.store(0, Ordering::Relaxed);
         record.stats.reset();
@@ -264,7 +277,7 @@ impl Leg {
             stream: None,
             dtmf_in: DtmfReceiver::new(clock_hz),
             dtmf_out: DtmfSender::new(clock_hz),
-            reports: Reports::new(now, &config, rng),
+            reports: Reports::new(now, &reports_config(&config, clock_hz), rng),
             timestamp_offset: None,
             timestamp_before: None,
             heard_at: now,

@@ -17,6 +17,7 @@ mod counters;
 mod deadlines;
 mod events;
 mod leg;
+mod modules;
 mod outbox;
 mod playout;
 mod report;
@@ -24,8 +25,10 @@ mod shelf;
 mod sources;
 mod tick;
 mod transports;
+mod video;
 mod wheel;
 mod worker;
 
+pub use modules::ModuleSetup;
 pub use plenum_dtls::{Identity, UnusableIdentity};
 pub use worker::{BrowserPorts, LegSockets, SetupError, Worker, WorkerSetup};

@@ -1,12 +1,12 @@
-//! A leg's RTCP: what it tells the far end, and what the far end tells it.
+//! RTCP of a stream: what it tells the far end, and what the far end tells it.
 //!
 //! One compound packet of report and CNAME at the times of RFC 3550 section
 //! 6.3; what comes back of our stream's loss and delay goes to the leg's
-//! counters. Feedback for video has no place here.
+//! counters. Feedback for video is [`crate::video`]'s.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use plenum_abi::{LegConfig, LegStats, Nanos};
+use plenum_abi::{LegStats, Nanos};
 use plenum_rtp::reception::Reception;
 use plenum_rtp::rtcp::{
     Compound, CompoundWriter, NtpTime, ReportBlock, RtcpPacket, RtcpTimer, RtcpTimerConfig,
@@ -16,10 +16,18 @@ use rand::Rng;
 
 use crate::counters::set;
 
-/// Bandwidth of an audio session as RTCP's share is counted from it, bit/s.
-const SESSION_BPS: u32 = 64_000;
 /// A CNAME that says nothing of the machine (RFC 7022): 96 bits of the leg's id.
 const CNAME_LEN: usize = 24;
+
+/// Whose RTCP it is.
+pub(crate) struct ReportsConfig {
+    /// The leg's id; all of its streams have one name.
+    pub(crate) leg_guid: [u8; 16],
+    /// Ticks a second of the RTP timestamp.
+    pub(crate) clock_hz: u32,
+    /// How often reports are due.
+    pub(crate) timer: RtcpTimerConfig,
+}
 
 /// See the [module](self).
 pub(crate) struct Reports {
@@ -32,6 +40,8 @@ pub(crate) struct Reports {
     newest: Option<(u32, Nanos)>,
     packets_at_report: u32,
     heard_of_us: Option<ReportBlock>,
+    /// It was not asked for yet.
+    is_news: bool,
     round_trip_us: u64,
     clock_hz: u32,
 }
@@ -52,14 +62,14 @@ pub(crate) fn sender_ssrc(compound: &[u8]) -> Option<u32> {
 }
 
 impl Reports {
-    pub(crate) fn new(now: Nanos, config: &LegConfig, rng: &mut impl Rng) -> Self {
+    pub(crate) fn new(now: Nanos, config: &ReportsConfig, rng: &mut impl Rng) -> Self {
         let mut cname = [0; CNAME_LEN];
         for (digits, byte) in cname.chunks_exact_mut(2).zip(config.leg_guid) {
             digits[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
             digits[1] = b"0123456789abcdef"[usize::from(byte & 0xf)];
         }
         Self {
-            timer: RtcpTimer::new(now, RtcpTimerConfig::avp(SESSION_BPS), rng.random()),
+            timer: RtcpTimer::new(now, config.timer, rng.random()),
             far_end: SenderView::new(),
             cname,
             packets: 0,
@@ -67,10 +77,9 @@ impl Reports {
             newest: None,
             packets_at_report: 0,
             heard_of_us: None,
+            is_news: false,
             round_trip_us: 0,
-            clock_hz: config
-                .tx_codec()
-                .map_or(8_000, |(codec, _)| codec.rtp_clock_hz()),
+            clock_hz: config.clock_hz,
         }
     }
 
@@ -110,6 +119,7 @@ impl Reports {
             self.round_trip_us = trip.as_micros() as u64;
         }
         self.heard_of_us = Some(block);
+        self.is_news = true;
     }
 
     /// Whether it is time to look at [`Self::write`].
@@ -122,7 +132,7 @@ impl Reports {
     pub(crate) fn write(
         &mut self,
         now: Nanos,
-        config: &LegConfig,
+        tx_ssrc: u32,
         stream: Option<(u32, &mut Reception)>,
         out: &mut [u8],
         rng: &mut impl Rng,
@@ -147,19 +157,38 @@ impl Reports {
                     packets: self.packets,
                     octets: self.octets,
                 };
-                writer.sender_report(config.tx_ssrc, &info, blocks);
+                writer.sender_report(tx_ssrc, &info, blocks);
             }
             _ => {
-                writer.receiver_report(config.tx_ssrc, blocks);
+                writer.receiver_report(tx_ssrc, blocks);
             }
         }
         self.packets_at_report = self.packets;
-        let len = writer
-            .cname(config.tx_ssrc, &self.cname)
-            .finish()
-            .unwrap_or(0);
+        let len = writer.cname(tx_ssrc, &self.cname).finish().unwrap_or(0);
         self.timer.on_packet(len);
         len
+    }
+
+    /// What the far end said of our stream since this was last asked, if anything.
+    pub(crate) fn take_heard(&mut self) -> Option<ReportBlock> {
+        std::mem::take(&mut self.is_news)
+            .then_some(self.heard_of_us)
+            .flatten()
+    }
+
+    /// The far end's last word about our stream.
+    pub(crate) fn heard(&self) -> Option<&ReportBlock> {
+        self.heard_of_us.as_ref()
+    }
+
+    /// Round trip, microseconds; 0 before the first.
+    pub(crate) fn round_trip_us(&self) -> u64 {
+        self.round_trip_us
+    }
+
+    /// Our name.
+    pub(crate) fn cname(&self) -> &[u8] {
+        &self.cname
     }
 
     /// Loss of our stream as the far end sees it.

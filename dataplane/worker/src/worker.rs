@@ -2,13 +2,16 @@
 
 mod browsers;
 mod commands;
+mod pictures;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use plenum_abi::{ConferenceConfig, EventKind, LATENESS_BUCKETS_US, SlotState, SocketAddress};
+use plenum_abi::{
+    ConferenceConfig, EventKind, LATENESS_BUCKETS_US, Nanos, SlotState, SocketAddress,
+};
 use plenum_dtls::Identity;
 use plenum_mixer::{Conference, LegKey, MixPolicy};
 use plenum_ring::{CommandConsumer, Doorbell, WorkerView};
@@ -19,11 +22,14 @@ use rand::rngs::SmallRng;
 use crate::counters::{add, set};
 use crate::events::Events;
 use crate::leg::{Exit, Inbound, Leg, rtcp_key, rtp_key};
+use crate::modules::{Link, ModuleSetup};
 use crate::outbox::Outbox;
 use crate::shelf;
 use crate::tick::{Legs, Tick};
 use crate::transports::Transports;
+use crate::video::VideoInbound;
 use crate::wheel::{Due, Wheel};
+use pictures::Pictures;
 
 /// Commands that one turn of the loop carries out, so that a burst of them
 /// does not hold up a tick.
@@ -44,7 +50,7 @@ const REAL_TIME_PRIORITY: u8 = 10;
 /// Gauges of a conference's legs are brought up to date each so many ticks.
 const PUBLISH_TICKS: u64 = 10;
 
-/// The media sockets of one leg slot.
+/// The media sockets of one leg slot or video slot.
 #[derive(Debug)]
 pub struct LegSockets {
     /// RTP, and RTCP where both share a port (RFC 5761).
@@ -77,8 +83,12 @@ pub struct WorkerSetup {
     pub control_doorbell: Doorbell,
     /// By leg slot.
     pub sockets: Vec<LegSockets>,
+    /// By video slot.
+    pub video_sockets: Vec<LegSockets>,
     /// `None` where no browser is ever met.
     pub browsers: Option<BrowserPorts>,
+    /// Video modules, the same for all workers; none where video is off.
+    pub modules: Vec<ModuleSetup>,
 }
 
 /// Why a worker cannot start.
@@ -112,6 +122,10 @@ struct Room {
     encodes: u64,
     shared_sends: u64,
     ticks: u64,
+    /// The video module that makes its pictures, while it has any.
+    module: Option<usize>,
+    /// The speaker that the module was told of.
+    speaker_told: Option<LegKey>,
 }
 
 /// See the [crate](crate).
@@ -127,6 +141,7 @@ pub struct Worker {
     wheel: Wheel,
     due: Vec<Due>,
     outbox: Outbox,
+    pictures: Pictures,
     rng: SmallRng,
     live_legs: usize,
 }
@@ -145,7 +160,9 @@ impl Worker {
             doorbell,
             control_doorbell,
             sockets,
+            video_sockets,
             browsers,
+            modules,
         } = setup;
         if let Some(core) = core {
             plenum_uring::pin_current_thread(core as usize)
@@ -157,13 +174,13 @@ impl Worker {
             let _ = plenum_uring::run_in_real_time(REAL_TIME_PRIORITY);
         }
         let slots = view.legs();
+        let streams = view.video_streams();
+        let shared = browsers.as_ref().map_or(0, |ports| ports.sockets.len());
+        let video_key = slots * 2 + shared as u32;
         let mut driver = Driver::new(Config {
-            sockets: slots * 2
-                + browsers
-                    .as_ref()
-                    .map_or(0, |ports| ports.sockets.len() as u32),
-            receive_slots: receive_slots(slots),
-            send_slots: send_slots(slots),
+            sockets: video_key + streams * 2,
+            receive_slots: receive_slots(slots, streams),
+            send_slots: send_slots(slots, streams),
             ..Config::default()
         })?;
         for (slot, sockets) in (0..slots).zip(sockets) {
@@ -174,8 +191,16 @@ impl Worker {
             Some(ports) => Some(browsers::open(ports, &mut driver, slots)?),
             None => None,
         };
+        for (slot, sockets) in (0..streams).zip(video_sockets) {
+            driver.register_socket(video_key + slot * 2, sockets.rtp)?;
+            driver.register_socket(video_key + slot * 2 + 1, sockets.rtcp)?;
+        }
         driver.watch_doorbell(doorbell.as_fd())?;
-        shelf::begin(receive_slots(slots) as usize);
+        shelf::begin(receive_slots(slots, streams) as usize);
+        let links: Vec<Link> = modules
+            .into_iter()
+            .map(|module| Link::new(view.index(), module))
+            .collect();
         let stats = view.stats();
         set(&stats.process_id, u64::from(std::process::id()));
         set(&stats.epoch, epoch);
@@ -191,6 +216,7 @@ impl Worker {
             wheel: Wheel::new(rooms as usize),
             due: Vec::with_capacity(rooms as usize),
             outbox: Outbox::new(),
+            pictures: Pictures::new(slots, streams, video_key, links),
             rng: SmallRng::from_os_rng(),
             live_legs: 0,
             view,
@@ -216,6 +242,7 @@ impl Worker {
         self.obey();
         self.mix();
         self.advance_transports();
+        self.show();
         shelf::give_back(&mut self.driver);
         self.account();
         Ok(())
@@ -226,13 +253,20 @@ impl Worker {
         let tick = self.wheel.next_deadline();
         let transports = self.transports.as_ref().and_then(Transports::next_deadline);
         let deadline = tick.unwrap_or(now + HEARTBEAT);
-        let deadline = transports
-            .map_or(deadline, |due| due.min(deadline))
+        let pictures = self.pictures.next_deadline();
+        let deadline = [transports, pictures]
+            .into_iter()
+            .flatten()
+            .fold(deadline, Nanos::min)
             .max(now);
         let stats = self.view.stats();
         set(&stats.heartbeat, now.0);
         set(&stats.deadline, deadline.0);
-        if deadline <= now || !self.commands.prepare_sleep() {
+        let may_sleep =
+            deadline > now && self.commands.prepare_sleep() && self.pictures.prepare_sleep();
+        if !may_sleep {
+            self.commands.stay_awake();
+            self.pictures.stay_awake();
             // Sends still have to leave, and events to be seen.
             return self.driver.wait(Some(now), Duration::ZERO);
         }
@@ -243,6 +277,7 @@ impl Worker {
         };
         let waited = self.driver.wait(Some(deadline), gather);
         self.commands.stay_awake();
+        self.pictures.stay_awake();
         waited
     }
 
@@ -255,6 +290,17 @@ impl Worker {
                     datagrams += 1;
                     if datagrams % DATAGRAMS_PER_TURN == 0 {
                         now = plenum_uring::now();
+                    }
+                    if self.is_video_key(key) {
+                        let source = SocketAddress::from(source);
+                        let inbound = VideoInbound {
+                            now,
+                            source,
+                            on_rtcp_port: false,
+                            lease,
+                        };
+                        self.on_video_datagram(key, inbound);
+                        continue;
                     }
                     let slot = key / 2;
                     if slot >= self.view.legs() {
@@ -279,10 +325,16 @@ impl Worker {
                 Event::Doorbell => {
                     self.doorbell.clear();
                 }
+                Event::SendFailed { key, .. } if self.is_video_key(key) => {
+                    self.count_video_error(key);
+                }
                 Event::SendFailed { key, .. } => {
                     if let Some(record) = self.view.leg(key / 2) {
                         add(&record.stats.tx_errors, 1);
                     }
+                }
+                Event::ReceiveFailed { key, .. } if self.is_video_key(key) => {
+                    self.rearm_video(key);
                 }
                 Event::ReceiveFailed { key, .. } => {
                     // The socket is whole, its receive was not: once more.
@@ -399,6 +451,7 @@ impl Worker {
                     .leg(EventKind::ActiveSpeaker, due.slot, generation, slot - 1);
             }
         }
+        self.advance_pictures(due.slot, now);
     }
 
     /// Goes on with what the arena holds; what is torn there is dropped.
@@ -433,6 +486,7 @@ impl Worker {
                     .store(SlotState::Free as u32, Ordering::Release);
             }
         }
+        self.adopt_pictures();
     }
 
     fn account(&mut self) {
@@ -462,12 +516,17 @@ fn policy(config: &ConferenceConfig) -> MixPolicy {
     }
 }
 
-/// Packets that wait in jitter buffers (ten a leg is 200 ms) and on the way there.
-fn receive_slots(legs: u32) -> u32 {
-    (legs * 12).next_power_of_two().clamp(1_024, 32_768)
+/// Packets that wait in jitter buffers (ten a leg is 200 ms) and on the way there; of
+/// pictures, those of a large one or of a gap.
+fn receive_slots(legs: u32, streams: u32) -> u32 {
+    (legs * 12 + streams * 32)
+        .next_power_of_two()
+        .clamp(1_024, 32_768)
 }
 
-/// A tick of every leg, and reports.
-fn send_slots(legs: u32) -> u32 {
-    (legs * 2).next_power_of_two().clamp(1_024, 32_768)
+/// A tick of every leg, and reports; of pictures, what is paced.
+fn send_slots(legs: u32, streams: u32) -> u32 {
+    (legs * 2 + streams * 16)
+        .next_power_of_two()
+        .clamp(1_024, 32_768)
 }

@@ -74,7 +74,9 @@ impl Estate {
                     rtcp: copy(rtcp),
                 })
                 .collect(),
+            video_sockets: Vec::new(),
             browsers: None,
+            modules: Vec::new(),
         })
         .unwrap()
     }

@@ -193,7 +193,7 @@ impl Leg {
         let buffer = exit.driver.bytes_mut(&mut lease);
         let len = self.reports.write(
             exit.now,
-            &self.config,
+            self.config.tx_ssrc,
             stream,
             &mut buffer[..REPORT_LEN_MAX],
             rng,

@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 
 use plenum_abi::{
     AddCandidate, Command, CommandKind, ConferenceConfig, EventKind, LegFlags, RejectReason,
-    SendDtmf, SetConference, SetLeg, SetTransport, SlotRef, SlotState,
+    SendDtmf, SetConference, SetLeg, SetText, SetTransport, SetVideo, SetViewPolicy, SlotRef,
+    SlotState,
 };
 use plenum_mixer::{Conference, LegKey};
 
@@ -60,6 +61,36 @@ impl Worker {
                 let add: AddCandidate = command.payload();
                 self.add_candidate(&add).map_err(|reason| (add.leg, reason))
             }
+            CommandKind::SetVideo => {
+                let set: SetVideo = command.payload();
+                let about = SlotRef {
+                    slot: set.slot,
+                    generation: set.config.generation,
+                };
+                self.set_video(&set).map_err(|reason| (about, reason))
+            }
+            CommandKind::RemoveVideo => {
+                let about: SlotRef = command.payload();
+                self.remove_video(about).map_err(|reason| (about, reason))
+            }
+            CommandKind::RequestKeyFrame => {
+                let about: SlotRef = command.payload();
+                self.request_key_frame(about)
+                    .map_err(|reason| (about, reason))
+            }
+            CommandKind::SetViewPolicy => {
+                let set: SetViewPolicy = command.payload();
+                self.set_view_policy(&set)
+                    .map_err(|reason| (set.conference, reason))
+            }
+            CommandKind::SetLabel => {
+                let set: SetText = command.payload();
+                self.set_label(&set).map_err(|reason| (set.about, reason))
+            }
+            CommandKind::SetMessage => {
+                let set: SetText = command.payload();
+                self.set_message(&set).map_err(|reason| (set.about, reason))
+            }
             CommandKind::Barrier => {
                 self.events.worker(EventKind::Barrier, command.token, 0);
                 Ok(())
@@ -99,6 +130,7 @@ impl Worker {
                 if moved_from != config.conference {
                     self.leave_room(moved_from, slot);
                 }
+                self.follow_leg(slot, moved_from, config.conference);
                 return Ok(());
             }
         }
@@ -111,7 +143,9 @@ impl Worker {
         let bundle = self.bundle_of(slot, &config)?;
         let driver = &self.driver;
         let leg = Leg::create(now, slot, config, bundle, record, driver, &mut self.rng)?;
-        self.seat(leg, false)
+        self.seat(leg, false)?;
+        self.say_leg(slot);
+        Ok(())
     }
 
     /// Gives a leg its place in the conference and opens its sockets.
@@ -164,10 +198,12 @@ impl Worker {
             }
             Some(_) => {}
         }
-        if let Some(leg) = place.take() {
+        self.remove_leg_video(about.slot);
+        if let Some(leg) = self.legs[about.slot as usize].take() {
             self.driver.disarm(rtp_key(about.slot));
             self.driver.disarm(rtcp_key(about.slot));
             self.leave_room(leg.config.conference, about.slot);
+            self.say_left(leg.config.conference, about);
             leg.remove(record);
             self.live_legs -= 1;
         }
@@ -207,6 +243,8 @@ impl Worker {
         record
             .state
             .store(SlotState::Free as u32, Ordering::Release);
+        record.view_policy.clear();
+        record.message.clear();
         record.config.store(&config);
         record
             .generation
@@ -227,6 +265,8 @@ impl Worker {
             encodes: 0,
             shared_sends: 0,
             ticks: 0,
+            module: None,
+            speaker_told: None,
         }));
         self.wheel.insert(slot, plenum_uring::now());
     }
@@ -254,10 +294,13 @@ impl Worker {
                 })?;
             }
         }
+        self.leave_module(about.slot);
         record
             .state
             .store(SlotState::Free as u32, Ordering::Release);
         record.config.clear();
+        record.view_policy.clear();
+        record.message.clear();
         self.rooms[about.slot as usize] = None;
         self.wheel.remove(about.slot);
         Ok(())

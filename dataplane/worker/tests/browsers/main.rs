@@ -74,6 +74,8 @@ impl Estate {
             doorbell: Doorbell::from_fd(copy(&self.doorbell)),
             control_doorbell: Doorbell::from_fd(copy(&self.control)),
             sockets: legs.collect(),
+            video_sockets: Vec::new(),
+            modules: Vec::new(),
             browsers: Some(BrowserPorts {
                 sockets: self.shared.iter().map(|socket| copy(socket)).collect(),
                 identity: self.identity.clone(),

@@ -1,0 +1,281 @@
+//! One video stream of a leg on its worker.
+//!
+//! ```text
+//! datagram -> SRTP -> whose is it? -> reorder -> assemble -> access unit -> module
+//! module -> encoded picture -> packets -> SRTP -> paced -> datagrams
+//! ```
+//!
+//! As a leg is ([`crate::leg`]), a stream is what its configuration says plus what
+//! has happened to it, and both are in its record. Pictures themselves are not: after
+//! a crash the far end is asked for a key frame, and so is the module.
+//!
+//! Keys and addresses are [`path`]'s, what comes in [`inbound`]'s, what goes out
+//! [`outbound`]'s.
+
+mod inbound;
+mod outbound;
+mod path;
+mod rate;
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use plenum_abi::{
+    ModuleReceiver, Nanos, RejectReason, SlotRef, SlotState, VideoCodec, VideoConfig, VideoFlags,
+    VideoRecord, receiver_flags,
+};
+use plenum_pool::Lease;
+use plenum_rtp::rtcp::RtcpTimerConfig;
+use plenum_rtp::video::KeyFrameRequests;
+use plenum_srtp::PendingTag;
+use plenum_uring::Driver;
+use rand::Rng;
+
+use crate::counters::{add, set};
+use crate::report::{Reports, ReportsConfig};
+
+use inbound::Inflow;
+pub(crate) use inbound::{Inlet, VideoInbound};
+pub(crate) use outbound::EncodedPicture;
+use outbound::Packetizer;
+use path::Path;
+use rate::SendRate;
+
+/// A stream that killed its decoder so often is put aside.
+const CRASHES_MAX: u64 = 2;
+/// Longest payload of an RTP packet, bytes: below every usual path's MTU with IPv6,
+/// UDP, RTP and SRTP around it.
+const PAYLOAD_MAX: usize = 1_200;
+/// Bandwidth of a video session as RTCP's share is counted from it, bit/s.
+const SESSION_BPS: u32 = 1_000_000;
+
+/// See the [module](self).
+pub(crate) struct VideoStream {
+    pub(crate) slot: u32,
+    pub(crate) config: VideoConfig,
+    path: Path,
+    inflow: Option<Inflow>,
+    key_frames: KeyFrameRequests,
+    /// Number of the last full intra request (RFC 5104 section 4.3.1).
+    fir_command: u8,
+    reports: Reports,
+    packetizer: Packetizer,
+    rate: SendRate,
+    /// Nothing is of use to the far end before a key frame.
+    awaits_key_frame: bool,
+    /// Packets of a large picture that wait for their moment.
+    backlog: VecDeque<(Lease, Option<PendingTag>)>,
+    /// Added to the stage's clock; `None` before the first picture.
+    timestamp_offset: Option<u32>,
+    /// RTP timestamp of the first picture of all.
+    first_timestamp: u32,
+}
+
+/// What a stream sends and receives as, if it can be.
+pub(crate) fn check(config: &VideoConfig) -> Result<(), RejectReason> {
+    let payload_known = |payload: &plenum_abi::VideoPayload| {
+        payload.codec == 0
+            || matches!(
+                VideoCodec::from_u8(payload.codec),
+                Some(VideoCodec::H264 | VideoCodec::Vp8)
+            ) && payload.payload_type < 128
+    };
+    let suite_known = config.srtp_suite == 0 || config.suite().is_some();
+    let supported = config.payloads.iter().all(payload_known)
+        && config.tx_payload().is_some()
+        && suite_known
+        && !config.flags().contains(VideoFlags::BUNDLED);
+    supported.then_some(()).ok_or(RejectReason::Unsupported)
+}
+
+impl VideoStream {
+    /// Sets up a new tenant of a slot. The record becomes live last. `socket` is the
+    /// key of its RTP socket, `leg_guid` its leg's id.
+    pub(crate) fn create(
+        now: Nanos,
+        at: (u32, u32),
+        config: VideoConfig,
+        leg_guid: [u8; 16],
+        record: &VideoRecord,
+        driver: &Driver,
+        rng: &mut impl Rng,
+    ) -> Self {
+        let free = SlotState::Free as u32;
+        record.state.store(free, Ordering::Release);
+        record.last_received.store(0, Ordering::Relaxed);
+        record.stats.reset();
+        path::begin(record, &config, rng);
+        record.config.store(&config);
+        record
+            .generation
+            .store(config.generation, Ordering::Release);
+        let stream = Self::adopt(now, at, config, leg_guid, record, driver, rng);
+        record
+            .state
+            .store(SlotState::Live as u32, Ordering::Release);
+        stream
+    }
+
+    /// Goes on with a stream that a worker before this one had.
+    pub(crate) fn adopt(
+        now: Nanos,
+        (slot, socket): (u32, u32),
+        config: VideoConfig,
+        leg_guid: [u8; 16],
+        record: &VideoRecord,
+        driver: &Driver,
+        rng: &mut impl Rng,
+    ) -> Self {
+        let feedback =
+            config.flags().contains(VideoFlags::PLI) || config.flags().contains(VideoFlags::NACK);
+        let timer = match feedback {
+            true => RtcpTimerConfig::avpf(SESSION_BPS),
+            false => RtcpTimerConfig::avp(SESSION_BPS),
+        };
+        let reports = ReportsConfig {
+            leg_guid,
+            clock_hz: VideoCodec::H264.rtp_clock_hz(),
+            timer,
+        };
+        let mut key_frames = KeyFrameRequests::default();
+        if record.last_received().is_some() {
+            key_frames.need();
+        }
+        Self {
+            slot,
+            path: Path::new(now, socket, &config, record, driver, rng),
+            inflow: None,
+            key_frames,
+            fir_command: rng.random(),
+            reports: Reports::new(now, &reports, rng),
+            packetizer: Packetizer::new(&config, rng),
+            rate: SendRate::new(config.tx_bit_rate_bps_max),
+            awaits_key_frame: true,
+            backlog: VecDeque::new(),
+            timestamp_offset: None,
+            first_timestamp: rng.random(),
+            config,
+        }
+    }
+
+    /// Makes the stream what a newer configuration says, keeping what did not change.
+    pub(crate) fn update(
+        &mut self,
+        now: Nanos,
+        config: VideoConfig,
+        record: &VideoRecord,
+        driver: &Driver,
+        rng: &mut impl Rng,
+    ) {
+        let before = std::mem::replace(&mut self.config, config);
+        record.config.store(&config);
+        self.path.update(now, &before, &config, record, driver, rng);
+        if config.payloads != before.payloads {
+            self.packetizer = Packetizer::new(&config, rng);
+            self.inflow = None;
+            self.awaits_key_frame = true;
+        }
+        if config.tx_ssrc != before.tx_ssrc {
+            self.timestamp_offset = None;
+            record.transmit.clock_at.store(0, Ordering::Relaxed);
+        }
+        if config.tx_bit_rate_bps_max != before.tx_bit_rate_bps_max {
+            self.rate = SendRate::new(config.tx_bit_rate_bps_max);
+        }
+    }
+
+    /// Frees the record. Keys are overwritten.
+    pub(crate) fn remove(mut self, record: &VideoRecord, driver: &mut Driver) {
+        for (lease, _) in self.backlog.drain(..) {
+            driver.release(lease);
+        }
+        record
+            .state
+            .store(SlotState::Free as u32, Ordering::Release);
+        record.config.clear();
+        record.path.remote_rtp.clear();
+        record.path.remote_rtcp.clear();
+    }
+
+    /// The stream by slot and generation.
+    pub(crate) fn slot_ref(&self) -> SlotRef {
+        SlotRef {
+            slot: self.slot,
+            generation: self.config.generation,
+        }
+    }
+
+    /// Whether it is the leg's content.
+    pub(crate) fn is_content(&self) -> bool {
+        self.config.flags().contains(VideoFlags::CONTENT)
+    }
+
+    /// The receiver that a module sees in it; `None` where nothing may be sent.
+    pub(crate) fn receiver(&mut self, conference: SlotRef, layout: u8) -> Option<ModuleReceiver> {
+        let flags = self.config.flags();
+        let payload = self.config.tx_payload()?;
+        if !flags.contains(VideoFlags::SEND) {
+            return None;
+        }
+        let _ = self.rate.take_change();
+        let mut bits = 0;
+        for (flag, bit) in [
+            (VideoFlags::CONTENT, receiver_flags::CONTENT),
+            (VideoFlags::CONTENT_IN_MAIN, receiver_flags::CONTENT_IN_MAIN),
+            (VideoFlags::TX_VIDEO_MUTE, receiver_flags::PAUSED),
+        ] {
+            if flags.contains(flag) {
+                bits |= bit;
+            }
+        }
+        let single = payload.codec == VideoCodec::H264 as u8 && payload.packetization_mode == 0;
+        Some(ModuleReceiver {
+            conference,
+            stream: self.slot_ref(),
+            leg: self.config.leg.slot,
+            flags: bits,
+            profile_level_id: payload.profile_level_id,
+            bit_rate_bps: self.rate.allowed_bps(),
+            bit_rate_bps_max: self.config.tx_bit_rate_bps_max,
+            slice_bytes_max: if single { PAYLOAD_MAX as u32 } else { 0 },
+            width_max: self.config.tx_width_max,
+            height_max: self.config.tx_height_max,
+            codec: payload.codec,
+            frame_rate_max: self.config.tx_frame_rate_max,
+            layout,
+            reserved: 0,
+        })
+    }
+
+    /// Whether the allowance changed so much that the module must hear of it.
+    pub(crate) fn take_rate_change(&mut self, record: &VideoRecord) -> bool {
+        set(
+            &record.stats.tx_allowed_bps,
+            u64::from(self.rate.allowed_bps()),
+        );
+        self.rate.take_change().is_some()
+    }
+
+    /// Nothing of the far end's stream is of use any more without a key frame.
+    pub(crate) fn need_key_frame(&mut self) {
+        self.key_frames.need();
+    }
+
+    /// What is encoded for it begins anew.
+    pub(crate) fn await_key_frame(&mut self) {
+        self.awaits_key_frame = true;
+    }
+
+    /// Notes that its access unit was in hand when the module died; `true` when it
+    /// is to be put aside for it.
+    pub(crate) fn count_crash(&self, record: &VideoRecord) -> bool {
+        add(&record.stats.rx_decoder_crashes, 1);
+        record.stats.rx_decoder_crashes.load(Ordering::Relaxed) == CRASHES_MAX
+    }
+}
+
+/// Whether a stream killed its decoder too often for another try. It is in the
+/// record, so that a worker's successor knows it too.
+pub(crate) fn is_put_aside(record: &VideoRecord) -> bool {
+    record.stats.rx_decoder_crashes.load(Ordering::Relaxed) >= CRASHES_MAX
+}

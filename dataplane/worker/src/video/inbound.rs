@@ -1,0 +1,460 @@
+//! What a stream does with a datagram.
+//!
+//! The order is a leg's: authenticated before believed, replay window stored before
+//! use, strangers refused. Then packets are put in order and together, and what
+//! comes out goes to the module without being looked at.
+
+use std::sync::atomic::Ordering;
+
+use plenum_abi::{
+    AccessUnitHead, EventKind, Nanos, SlotRef, SocketAddress, VideoCodec, VideoFlags, VideoRecord,
+};
+use plenum_pool::Lease;
+use plenum_rtp::learning::{RtcpEvidence, RtpEvidence};
+use plenum_rtp::packet::{Kind, RtpPacket, classify};
+use plenum_rtp::reception::{Reception, Sequence};
+use plenum_rtp::rtcp::{Compound, CompoundWriter, RtcpPacket};
+use plenum_rtp::video::{Arrival, Assembler, Pop, ReorderBuffer, ReorderConfig, UnitInfo};
+use plenum_srtp::{Receiver, Reject, TAIL_MAX};
+use plenum_uring::Driver;
+use rand::Rng;
+use zerocopy::IntoBytes;
+
+use super::path::Judged;
+use super::{VideoStream, is_put_aside};
+use crate::counters::{add, set};
+use crate::events::Events;
+use crate::leg::Exit;
+use crate::modules::Link;
+use crate::shelf::Held;
+
+/// Longest access unit; what is beyond is damage.
+const UNIT_BYTES_MAX: usize = 1 << 20;
+/// Sequence numbers that are asked for in one packet.
+const NACKS_MAX: usize = 64;
+/// A compound packet of ours never comes near this.
+const COMPOUND_LEN_MAX: usize = 512;
+
+/// A datagram and where it belongs.
+pub(crate) struct VideoInbound {
+    pub(crate) now: Nanos,
+    pub(crate) source: SocketAddress,
+    /// It came to the stream's RTCP port.
+    pub(crate) on_rtcp_port: bool,
+    pub(crate) lease: Lease,
+}
+
+/// The parts of the worker that receiving needs.
+pub(crate) struct Inlet<'a> {
+    pub(crate) driver: &'a mut Driver,
+    pub(crate) events: &'a mut Events,
+    /// Where the conference's pictures are made; `None` while nowhere.
+    pub(crate) link: Option<&'a mut Link>,
+    pub(crate) conference: SlotRef,
+}
+
+/// What is received of the far end's current stream.
+pub(super) struct Inflow {
+    ssrc: u32,
+    codec: VideoCodec,
+    reception: Reception,
+    reorder: ReorderBuffer<Held>,
+    assembler: Assembler,
+    unit: Vec<u8>,
+    /// VP8: a picture is missing that those after it refer to, or none came yet.
+    broken: bool,
+}
+
+impl VideoStream {
+    /// Takes a datagram that came to one of the stream's sockets.
+    pub(crate) fn on_datagram(
+        &mut self,
+        inbound: VideoInbound,
+        record: &VideoRecord,
+        inlet: &mut Inlet<'_>,
+    ) {
+        match classify(inlet.driver.bytes(&inbound.lease)) {
+            Kind::Rtp if !inbound.on_rtcp_port => self.on_rtp(inbound, record, inlet),
+            Kind::Rtcp if inbound.on_rtcp_port || self.path.is_mux() => {
+                self.on_rtcp(inbound, record, inlet);
+            }
+            _ => {
+                add(&record.stats.rx_refused, 1);
+                inlet.driver.release(inbound.lease);
+            }
+        }
+    }
+
+    fn on_rtp(&mut self, mut inbound: VideoInbound, record: &VideoRecord, inlet: &mut Inlet<'_>) {
+        let datagram_len = inbound.lease.len();
+        let refuse = |inlet: &mut Inlet<'_>, lease| {
+            add(&record.stats.rx_refused, 1);
+            inlet.driver.release(lease);
+        };
+        if !self.decrypt(Receiver::unprotect_rtp, &mut inbound, record, inlet) {
+            return refuse(inlet, inbound.lease);
+        }
+        let Ok(packet) = RtpPacket::parse(inlet.driver.bytes(&inbound.lease)) else {
+            return refuse(inlet, inbound.lease);
+        };
+        let (header, payload) = (packet.header, packet.payload_range());
+        let evidence = RtpEvidence {
+            source: inbound.source,
+            ssrc: header.ssrc,
+            sequence: header.sequence,
+        };
+        let judged = self
+            .path
+            .judge_rtp(inbound.now, &evidence, record, inlet.driver);
+        if judged == Judged::Refused {
+            return refuse(inlet, inbound.lease);
+        }
+        self.note_heard(inbound.now, record, inlet.events);
+        let codec = self
+            .config
+            .rx_payload(header.payload_type)
+            .and_then(|payload| VideoCodec::from_u8(payload.codec));
+        let (Some(codec), true) = (codec, self.config.flags().contains(VideoFlags::RECEIVE)) else {
+            return refuse(inlet, inbound.lease);
+        };
+        let inflow = self.inflow_of(header.ssrc, codec);
+        let sequence = inflow
+            .reception
+            .on_packet(inbound.now, header.sequence, header.timestamp);
+        if sequence == Sequence::Jump {
+            return refuse(inlet, inbound.lease);
+        }
+        add(&record.stats.rx_packets, 1);
+        add(&record.stats.rx_bytes, datagram_len as u64);
+        set(&record.stats.rx_codec, codec as u64);
+        let lease = &mut inbound.lease;
+        let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
+        debug_assert!(trimmed, "a payload lies within its packet");
+        let arrival = Arrival {
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            key_frame_start: false,
+        };
+        // What is refused (late, twice) is dropped here, and goes back to the driver.
+        let _ = inflow
+            .reorder
+            .insert(inbound.now, arrival, Held::new(inbound.lease));
+        self.drain(inbound.now, record, inlet);
+    }
+
+    /// The far end's stream; a new SSRC or codec begins a new one.
+    fn inflow_of(&mut self, ssrc: u32, codec: VideoCodec) -> &mut Inflow {
+        let same = |inflow: &Inflow| inflow.ssrc == ssrc && inflow.codec == codec;
+        let known = self.inflow.take().filter(same);
+        let flags = self.config.flags();
+        let secure = self.path.is_secure();
+        self.inflow.insert(known.unwrap_or_else(|| {
+            let clock_hz = codec.rtp_clock_hz();
+            Inflow {
+                ssrc,
+                codec,
+                reception: match secure {
+                    true => Reception::authenticated(clock_hz),
+                    false => Reception::new(clock_hz),
+                },
+                reorder: ReorderBuffer::new(match flags.contains(VideoFlags::NACK) {
+                    true => ReorderConfig::NACK,
+                    false => ReorderConfig::PLAIN,
+                }),
+                assembler: Assembler::new(codec, UNIT_BYTES_MAX),
+                unit: Vec::new(),
+                broken: codec == VideoCodec::Vp8,
+            }
+        }))
+    }
+
+    /// Takes out of the reorder buffer what is in order, or never will be.
+    fn drain(&mut self, now: Nanos, record: &VideoRecord, inlet: &mut Inlet<'_>) {
+        let Some(mut inflow) = self.inflow.take() else {
+            return;
+        };
+        loop {
+            match inflow.reorder.pop(now) {
+                Pop::Wait => break,
+                Pop::Lost(_) => inflow.assembler.lost(),
+                Pop::Packet(arrival, held) => {
+                    if inflow.assembler.ends_before(arrival.timestamp) {
+                        self.finish(&mut inflow, record, inlet);
+                    }
+                    let bytes = held.bytes(inlet.driver);
+                    inflow
+                        .assembler
+                        .push(arrival.timestamp, bytes, &mut inflow.unit);
+                    if arrival.marker {
+                        self.finish(&mut inflow, record, inlet);
+                    }
+                }
+            }
+        }
+        self.inflow = Some(inflow);
+    }
+
+    /// Hands an access unit on, if there is one that is of use.
+    fn finish(&mut self, inflow: &mut Inflow, record: &VideoRecord, inlet: &mut Inlet<'_>) {
+        let Some(info) = inflow.assembler.finish(&mut inflow.unit) else {
+            return;
+        };
+        let UnitInfo {
+            timestamp,
+            key_frame,
+            damaged,
+            gap_before,
+        } = info;
+        if damaged || gap_before {
+            add(&record.stats.rx_frames_lost, 1);
+            self.key_frames.need();
+            inflow.broken = inflow.codec == VideoCodec::Vp8;
+        }
+        if key_frame && !damaged {
+            self.key_frames.received();
+            inflow.broken = false;
+        } else if inflow.broken {
+            self.key_frames.need();
+        }
+        // An H.264 decoder makes up what is missing; a VP8 decoder does not notice,
+        // and shows what never was.
+        if inflow.unit.is_empty() || inflow.broken || is_put_aside(record) {
+            return;
+        }
+        add(&record.stats.rx_frames, 1);
+        let Some(link) = &mut inlet.link else {
+            return;
+        };
+        let head = AccessUnitHead {
+            conference: inlet.conference,
+            stream: self.slot_ref(),
+            leg: self.config.leg.slot,
+            timestamp,
+            codec: inflow.codec as u8,
+            key_frame: u8::from(key_frame),
+            content: u8::from(self.is_content()),
+            reserved: [0; 5],
+        };
+        if !link.offer(head.as_bytes(), &inflow.unit) {
+            add(&record.stats.rx_frames_lost, 1);
+            self.key_frames.need();
+            inflow.broken = inflow.codec == VideoCodec::Vp8;
+        }
+    }
+
+    fn on_rtcp(&mut self, mut inbound: VideoInbound, record: &VideoRecord, inlet: &mut Inlet<'_>) {
+        if self.decrypt(Receiver::unprotect_rtcp, &mut inbound, record, inlet) {
+            self.on_compound(&inbound, record, inlet);
+        } else {
+            add(&record.stats.rx_refused, 1);
+        }
+        inlet.driver.release(inbound.lease);
+    }
+
+    fn on_compound(&mut self, inbound: &VideoInbound, record: &VideoRecord, inlet: &mut Inlet<'_>) {
+        let Ok(compound) = Compound::parse(inlet.driver.bytes(&inbound.lease)) else {
+            return add(&record.stats.rx_refused, 1);
+        };
+        let evidence = RtcpEvidence {
+            source: inbound.source,
+            ssrc: compound.sender_ssrc(),
+        };
+        let judged = self
+            .path
+            .judge_rtcp(inbound.now, &evidence, record, inlet.driver);
+        if judged == Judged::Refused {
+            return add(&record.stats.rx_refused, 1);
+        }
+        let now = inbound.now;
+        let our_ssrc = self.config.tx_ssrc;
+        let bytes = inlet.driver.bytes(&inbound.lease);
+        // A goodbye of a stream of pictures ends nothing: the leg is SIP's.
+        let _ = self.reports.on_compound(now, bytes, our_ssrc);
+        if let Some(block) = self.reports.take_heard() {
+            self.rate.on_report(now, block.fraction_lost);
+        }
+        let mut wants_key_frame = false;
+        for packet in compound.packets() {
+            wants_key_frame |= packet.picture_loss() == Some(our_ssrc);
+            wants_key_frame |= packet
+                .full_intra_requests()
+                .any(|request| request.ssrc == our_ssrc);
+            self.take_rate_bounds(&packet);
+        }
+        if wants_key_frame {
+            add(&record.stats.tx_key_frame_requests, 1);
+            self.ask_module_for_key_frame(inlet);
+        }
+    }
+
+    fn take_rate_bounds(&mut self, packet: &RtcpPacket<'_>) {
+        let our_ssrc = self.config.tx_ssrc;
+        let requests = packet.rate_requests();
+        if let Some(bound) = requests.filter(|bound| bound.ssrc == our_ssrc).last() {
+            self.rate.set_bound(bound.bit_rate_bps);
+        }
+        if let Some(remb) = packet.remb() {
+            self.rate.set_bound(remb.bit_rate_bps);
+        }
+    }
+
+    /// Opens a packet in place; `false` when it was refused.
+    fn decrypt(
+        &mut self,
+        open: fn(&mut Receiver, &mut [u8]) -> Result<usize, Reject>,
+        inbound: &mut VideoInbound,
+        record: &VideoRecord,
+        inlet: &mut Inlet<'_>,
+    ) -> bool {
+        let packet = inlet.driver.bytes_mut(&mut inbound.lease);
+        match self.path.open(open, packet, record) {
+            Ok(len) => {
+                inbound.lease.truncate(len);
+                true
+            }
+            Err(Reject::TooManyStreams) => {
+                let SlotRef { slot, generation } = self.slot_ref();
+                let kind = EventKind::VideoKeyExhausted;
+                inlet.events.leg(kind, slot, generation, 0);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn note_heard(&mut self, now: Nanos, record: &VideoRecord, events: &mut Events) {
+        let first = record.last_received.load(Ordering::Relaxed) == 0;
+        record.last_received.store(now.0, Ordering::Relaxed);
+        if first {
+            self.path.keep_address(record);
+            let SlotRef { slot, generation } = self.slot_ref();
+            events.leg(EventKind::VideoStarted, slot, generation, 0);
+        }
+    }
+
+    /// What has become due without a packet: gaps given up or asked for again, a key
+    /// frame asked for, a report. Called on each tick of the conference.
+    pub(crate) fn advance(
+        &mut self,
+        record: &VideoRecord,
+        conference: SlotRef,
+        link: Option<&mut Link>,
+        events: &mut Events,
+        exit: &mut Exit<'_>,
+        rng: &mut impl Rng,
+    ) {
+        let now = exit.now;
+        let mut inlet = Inlet {
+            driver: exit.driver,
+            events,
+            link,
+            conference,
+        };
+        self.drain(now, record, &mut inlet);
+        let mut sequences = [0; NACKS_MAX];
+        let mut missing = 0;
+        let mut ssrc = None;
+        if let Some(inflow) = &mut self.inflow {
+            missing = inflow.reorder.requests(now, &mut sequences);
+            ssrc = Some(inflow.ssrc);
+        }
+        let flags = self.config.flags();
+        let by_feedback = flags.contains(VideoFlags::PLI) || flags.contains(VideoFlags::FIR);
+        let ask = by_feedback && ssrc.is_some() && self.key_frames.poll(now);
+        if let (Some(ssrc), true) = (ssrc, ask || missing > 0) {
+            let sequences = &sequences[..missing];
+            self.send_feedback(record, exit, ssrc, sequences, ask);
+        }
+        self.report_if_due(record, exit, rng);
+    }
+
+    /// Asks the far end, at once: for packets again, or for a key frame.
+    fn send_feedback(
+        &mut self,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+        ssrc: u32,
+        sequences: &[u16],
+        key_frame: bool,
+    ) {
+        let ours = self.config.tx_ssrc;
+        let with_pli = self.config.flags().contains(VideoFlags::PLI);
+        if key_frame {
+            add(&record.stats.rx_key_frame_requests, 1);
+            self.fir_command = self.fir_command.wrapping_add(u8::from(!with_pli));
+        }
+        let command = self.fir_command;
+        let cname = self.reports.cname().to_owned();
+        self.send_compound(record, exit, |_, out| {
+            let mut writer = CompoundWriter::new(out);
+            writer.receiver_report(ours, &[]).cname(ours, &cname);
+            writer.nack(ours, ssrc, sequences);
+            match (key_frame, with_pli) {
+                (false, _) => {}
+                (true, true) => {
+                    writer.picture_loss(ours, ssrc);
+                }
+                (true, false) => {
+                    writer.full_intra_request(ours, ssrc, command);
+                }
+            }
+            writer.finish().unwrap_or(0)
+        });
+    }
+
+    fn report_if_due(&mut self, record: &VideoRecord, exit: &mut Exit<'_>, rng: &mut impl Rng) {
+        if !self.reports.is_due(exit.now) {
+            return;
+        }
+        let (now, ours) = (exit.now, self.config.tx_ssrc);
+        self.send_compound(record, exit, |stream, out| {
+            let inflow = stream.inflow.as_mut();
+            let received = inflow.map(|inflow| (inflow.ssrc, &mut inflow.reception));
+            stream.reports.write(now, ours, received, out, rng)
+        });
+        self.publish(record);
+    }
+
+    /// Sends what `write` writes, if it writes anything.
+    fn send_compound(
+        &mut self,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+        write: impl FnOnce(&mut Self, &mut [u8]) -> usize,
+    ) {
+        let Some(mut lease) = exit.driver.send_buffer() else {
+            return;
+        };
+        let mut sent = None;
+        if lease.set_len(COMPOUND_LEN_MAX + TAIL_MAX) {
+            let buffer = exit.driver.bytes_mut(&mut lease);
+            let len = write(self, &mut buffer[..COMPOUND_LEN_MAX]);
+            sent = (len > 0)
+                .then(|| self.path.protect_rtcp(record, buffer, len))
+                .flatten();
+        }
+        match (sent, self.path.rtcp_route()) {
+            (Some(len), Some((socket, to))) => {
+                lease.truncate(len);
+                exit.outbox.push(exit.driver, socket, to, lease, None);
+            }
+            _ => exit.driver.release(lease),
+        }
+    }
+
+    /// Brings gauges of the record up to date.
+    fn publish(&self, record: &VideoRecord) {
+        let stats = &record.stats;
+        set(&stats.round_trip_us, self.reports.round_trip_us());
+        if let Some(inflow) = &self.inflow {
+            set(&stats.rx_jitter_us, inflow.reception.jitter_us());
+            set(&stats.rx_lost, inflow.reorder.counters().lost);
+        }
+        if let Some(block) = self.reports.heard() {
+            set(&stats.tx_loss_fraction, u64::from(block.fraction_lost));
+            // 90 ticks are a millisecond.
+            set(&stats.tx_jitter_us, u64::from(block.jitter) * 1_000 / 90);
+        }
+    }
+}

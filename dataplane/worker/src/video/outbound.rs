@@ -1,0 +1,247 @@
+//! What a stream sends: pictures that a module encoded.
+//!
+//! A picture becomes packets at once, for its bytes are the module's only until the
+//! next; but a large one leaves over some milliseconds, because a burst of fifty
+//! packets is what queues on the way are short of.
+
+use std::sync::atomic::Ordering;
+
+use plenum_abi::{
+    FrameHead, InConference, Nanos, UpKind, VideoCodec, VideoConfig, VideoFlags, VideoRecord,
+};
+use plenum_rtp::packet::{RTP_HEADER_LEN, RtpHeader};
+use plenum_rtp::video::{
+    H264Packetizer, H264Packets, PacketizationMode, Payload, Vp8Packetizer, Vp8Packets,
+};
+use plenum_srtp::TAIL_MAX;
+use rand::Rng;
+use zerocopy::IntoBytes;
+
+use super::inbound::Inlet;
+use super::{PAYLOAD_MAX, VideoStream};
+use crate::counters::{add, set};
+use crate::leg::Exit;
+
+/// Packets that leave together; the rest of a picture follows in as many at a time.
+const BURST: usize = 8;
+/// Packets of pictures that may wait. More, and the path is not what it was taken for.
+const BACKLOG_MAX: usize = 512;
+/// The stage's clock may be off by this much before it is taken for another.
+const CLOCK_SLACK: u32 = 90_000;
+
+/// A picture for some receivers.
+pub(crate) struct EncodedPicture<'a> {
+    pub(crate) head: FrameHead,
+    pub(crate) data: &'a [u8],
+}
+
+/// How pictures become payloads.
+pub(super) enum Packetizer {
+    H264(H264Packetizer),
+    Vp8(Vp8Packetizer),
+}
+
+impl Packetizer {
+    pub(super) fn new(config: &VideoConfig, rng: &mut impl Rng) -> Self {
+        let payload = config.tx_payload().unwrap_or_default();
+        if payload.codec == VideoCodec::Vp8 as u8 {
+            return Self::Vp8(Vp8Packetizer::new(PAYLOAD_MAX, 1, rng.random()));
+        }
+        let mode = PacketizationMode::from_u8(payload.packetization_mode)
+            .unwrap_or(PacketizationMode::SingleNalUnit);
+        Self::H264(H264Packetizer::new(mode, PAYLOAD_MAX))
+    }
+
+    fn packets<'a>(&mut self, picture: &'a [u8]) -> Packets<'a> {
+        match self {
+            Self::H264(packetizer) => Packets::H264(packetizer.packets(picture)),
+            Self::Vp8(packetizer) => Packets::Vp8(packetizer.packets(picture, 0)),
+        }
+    }
+
+    const fn codec(&self) -> VideoCodec {
+        match self {
+            Self::H264(_) => VideoCodec::H264,
+            Self::Vp8(_) => VideoCodec::Vp8,
+        }
+    }
+}
+
+/// The payloads of one picture.
+enum Packets<'a> {
+    H264(H264Packets<'a>),
+    Vp8(Vp8Packets<'a>),
+}
+
+impl Packets<'_> {
+    fn write_next(&mut self, out: &mut [u8]) -> Option<Payload> {
+        match self {
+            Self::H264(packets) => packets.write_next(out),
+            Self::Vp8(packets) => packets.write_next(out),
+        }
+    }
+
+    /// Whether nothing had to be left out.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::H264(packets) => packets.omitted() == 0,
+            Self::Vp8(_) => true,
+        }
+    }
+}
+
+impl VideoStream {
+    /// Sends a picture. `true` when the stream cannot go on without a key frame that
+    /// the module does not know of.
+    pub(crate) fn send_picture(
+        &mut self,
+        picture: &EncodedPicture<'_>,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+    ) -> bool {
+        let flags = self.config.flags();
+        if !flags.contains(VideoFlags::SEND) || flags.contains(VideoFlags::TX_VIDEO_MUTE) {
+            return false;
+        }
+        let key_frame = picture.head.key_frame != 0;
+        if picture.head.codec != self.packetizer.codec() as u8
+            || self.awaits_key_frame && !key_frame
+        {
+            return self.awaits_key_frame;
+        }
+        let timestamp = self.timestamp(exit.now, picture.head.timestamp, record);
+        let whole = self.send_payloads(picture.data, timestamp, record, exit);
+        self.awaits_key_frame = !whole;
+        let stats = &record.stats;
+        let size = u64::from(picture.head.width) << 16 | u64::from(picture.head.height);
+        set(&stats.tx_size, size);
+        add(&stats.tx_frames, u64::from(whole));
+        !whole
+    }
+
+    /// The stage's timestamp in the stream's time, which goes on where it would be
+    /// had no process died, ours or the module's.
+    fn timestamp(&mut self, now: Nanos, stage: u32, record: &VideoRecord) -> u32 {
+        let transmit = &record.transmit;
+        let clock_at = transmit.clock_at.load(Ordering::Relaxed);
+        let expected = (clock_at != 0).then(|| {
+            let gone_ns = now.since(Nanos(clock_at)).as_nanos() as u64;
+            let gone = gone_ns * u64::from(VideoCodec::H264.rtp_clock_hz()) / 1_000_000_000;
+            (transmit.timestamp.load(Ordering::Relaxed) as u32).wrapping_add(gone as u32)
+        });
+        let offset = *self.timestamp_offset.get_or_insert_with(|| match expected {
+            Some(expected) => expected.wrapping_sub(stage),
+            None => self.first_timestamp.wrapping_sub(stage),
+        });
+        let mut timestamp = stage.wrapping_add(offset);
+        if let Some(expected) = expected {
+            let off = timestamp.wrapping_sub(expected) as i32;
+            if off.unsigned_abs() > CLOCK_SLACK {
+                self.timestamp_offset = Some(expected.wrapping_sub(stage));
+                timestamp = expected;
+            }
+        }
+        transmit
+            .timestamp
+            .store(u64::from(timestamp), Ordering::Relaxed);
+        transmit.clock_at.store(now.0, Ordering::Relaxed);
+        timestamp
+    }
+
+    /// `false` when not all of it could be queued.
+    fn send_payloads(
+        &mut self,
+        data: &[u8],
+        timestamp: u32,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+    ) -> bool {
+        let mut packets = self.packetizer.packets(data);
+        let mut whole = true;
+        while whole
+            && let Some(queued) = self.queue(timestamp, record, exit, |out| packets.write_next(out))
+        {
+            whole = queued;
+        }
+        self.send_burst(exit);
+        whole && packets.is_whole()
+    }
+
+    /// Makes one packet of what `write` writes; `None` when it wrote nothing,
+    /// `Some(false)` when there was no room for it.
+    fn queue(
+        &mut self,
+        timestamp: u32,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+        write: impl FnOnce(&mut [u8]) -> Option<Payload>,
+    ) -> Option<bool> {
+        let stats = &record.stats;
+        let lease = exit
+            .driver
+            .send_buffer()
+            .filter(|_| self.backlog.len() < BACKLOG_MAX);
+        let Some(mut lease) = lease else {
+            add(&stats.tx_errors, 1);
+            return Some(false);
+        };
+        if !lease.set_len(RTP_HEADER_LEN + PAYLOAD_MAX + TAIL_MAX) {
+            exit.driver.release(lease);
+            return Some(false);
+        }
+        let buffer = exit.driver.bytes_mut(&mut lease);
+        let Some(payload) = write(&mut buffer[RTP_HEADER_LEN..RTP_HEADER_LEN + PAYLOAD_MAX]) else {
+            exit.driver.release(lease);
+            return None;
+        };
+        let header = RtpHeader {
+            marker: payload.marker,
+            payload_type: self.config.tx_payload().unwrap_or_default().payload_type,
+            sequence: record.transmit.next_rtp_index.load(Ordering::Relaxed) as u16,
+            timestamp,
+            ssrc: self.config.tx_ssrc,
+        };
+        header.write(buffer);
+        let plain_len = RTP_HEADER_LEN + payload.len;
+        let Some((len, tag)) = self.path.protect(&record.transmit, buffer, plain_len) else {
+            add(&stats.tx_errors, 1);
+            exit.driver.release(lease);
+            return Some(false);
+        };
+        lease.truncate(len);
+        self.reports.count_sent(payload.len, timestamp, exit.now);
+        add(&stats.tx_packets, 1);
+        add(&stats.tx_bytes, plain_len as u64);
+        self.backlog.push_back((lease, tag));
+        Some(true)
+    }
+
+    /// Sends the next few packets; whether more wait.
+    pub(crate) fn send_burst(&mut self, exit: &mut Exit<'_>) -> bool {
+        let route = self.path.rtp_route();
+        let count = self.backlog.len().min(BURST);
+        for (lease, tag) in self.backlog.drain(..count) {
+            match route {
+                Some((socket, to)) => exit.outbox.push(exit.driver, socket, to, lease, tag),
+                None => exit.driver.release(lease),
+            }
+        }
+        self.has_backlog()
+    }
+
+    /// Whether packets wait for their moment.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// The far end's decoder has lost its way.
+    pub(super) fn ask_module_for_key_frame(&mut self, inlet: &mut Inlet<'_>) {
+        if let Some(link) = &mut inlet.link {
+            let about = InConference {
+                conference: inlet.conference,
+                about: self.slot_ref(),
+            };
+            link.say(UpKind::RequestKeyFrame, about.as_bytes());
+        }
+    }
+}
