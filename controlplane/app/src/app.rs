@@ -5,6 +5,7 @@ mod incoming;
 mod outgoing;
 mod restore;
 mod session;
+mod sip_video;
 mod watch;
 mod web;
 mod web_media;
@@ -321,7 +322,7 @@ impl App {
             packet_ms: self.config.packet_ms,
             suites: media::SUITES.to_vec(),
             direction: Flow::BOTH,
-            video: None,
+            video: sip_video::local(leg, world),
         }
     }
 

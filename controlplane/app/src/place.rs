@@ -61,6 +61,9 @@ pub trait Places {
     fn reach(&self, worker: u32) -> Option<Reach>;
     /// RTP port of a leg slot; RTCP is the next one.
     fn rtp_port(&self, place: Place) -> u16;
+    /// RTP port of a video stream's slot, RTCP is the next one; 0 where the slot has
+    /// no sockets, which is no place for a picture of SIP.
+    fn video_rtp_port(&self, place: Place) -> u16;
     /// Counters of a leg; `None` when it does not run.
     fn counters(&self, place: Place) -> Option<Counters>;
     /// Revision of a leg's configuration that the worker has; `None` when the

@@ -5,5 +5,6 @@ mod browsers;
 mod joining;
 mod leaving;
 mod managing;
+mod pictures;
 mod restarting;
 mod world;

@@ -30,7 +30,11 @@ pub(crate) fn answer(
 ) -> Result<Negotiated, NegotiationError> {
     let session = remote::parse(offer)?;
     let chosen = choose(&session, local, &known.audio, rng)?;
-    let pictured = video::answer(&session, local, known, rng);
+    // A picture comes beside sound.
+    let pictured = match chosen {
+        Some(_) => video::answer(&session, local, known, rng),
+        None => None,
+    };
     let lines: Vec<Line<'_>> = session
         .medias
         .iter()

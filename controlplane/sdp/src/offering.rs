@@ -161,7 +161,8 @@ pub(crate) fn accept_answer(
         }
         _ => None,
     };
-    let video = offered("video").and_then(|(offer, answer)| {
+    let pictured = offered("video").filter(|_| audio.is_some());
+    let video = pictured.and_then(|(offer, answer)| {
         video::accept(&pending.local, (&ours, offer), (&theirs, answer))
     });
     Ok(Negotiated {

@@ -69,6 +69,11 @@ impl Places for MediaPlaces<'_> {
         port.copied().unwrap_or(0)
     }
 
+    fn video_rtp_port(&self, _: Place) -> u16 {
+        // Workers are given no sockets for video yet: browsers' goes over their transport.
+        0
+    }
+
     fn counters(&self, place: Place) -> Option<Counters> {
         let counters = self.link.counters(slot(place))?;
         Some(Counters {

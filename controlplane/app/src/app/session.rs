@@ -3,7 +3,7 @@
 use plenum_model::CallLegId;
 use plenum_sdp::{Negotiated, NegotiationError, PendingOffer};
 
-use super::{App, EndCause, Refusal};
+use super::{App, EndCause, Refusal, sip_video};
 use crate::leg::Phase;
 use crate::media;
 use crate::world::{Output, World};
@@ -40,6 +40,7 @@ impl App {
         offer: &str,
         world: &mut World<'_>,
     ) -> Result<String, Refusal> {
+        self.make_room_for(id, offer, world);
         let leg = self.legs.get(&id).ok_or_else(gone)?;
         let local = self.local_media(leg, world);
         let negotiated = plenum_sdp::answer(offer, &local, &mut world.rng)?;
@@ -48,6 +49,7 @@ impl App {
 
     /// Our offer, for an INVITE without one or of our own.
     pub(super) fn offer_first(&mut self, id: CallLegId, world: &mut World<'_>) -> String {
+        self.make_room(id, world);
         let Some(leg) = self.legs.get(&id) else {
             return String::new();
         };
@@ -89,6 +91,7 @@ impl App {
             leg.rekey_at = None;
         }
         self.set_media(id, negotiated.audio.as_ref(), world);
+        self.set_picture(id, negotiated.video.as_ref(), world);
         negotiated.sdp
     }
 
@@ -158,18 +161,24 @@ impl App {
         offer: Option<&str>,
         world: &mut World<'_>,
     ) -> Result<Option<String>, Refusal> {
-        let leg = self.legs.get(&id).ok_or_else(gone)?;
+        if !self.legs.contains_key(&id) {
+            return Err(gone());
+        }
         let Some(offer) = offer else {
             let sdp = self.offer_again(id, world)?;
             self.save(id, world);
             return Ok(Some(sdp));
         };
+        self.make_room_for(id, offer, world);
+        let leg = self.legs.get(&id).ok_or_else(gone)?;
         let local = self.local_media(leg, world);
         let negotiated = match &leg.local_sdp {
             Some(previous) => {
                 let negotiated = plenum_sdp::reanswer(previous, offer, &local, &mut world.rng)?;
                 let reuses = leg.config.as_ref().zip(negotiated.audio.as_ref());
-                if reuses.is_some_and(|(before, audio)| media::would_keep_our_key(before, audio)) {
+                let reuses =
+                    reuses.is_some_and(|(before, audio)| media::would_keep_our_key(before, audio));
+                if reuses || sip_video::would_keep_our_key(leg, &negotiated) {
                     let previous = without_keys(previous);
                     plenum_sdp::reanswer(&previous, offer, &local, &mut world.rng)?
                 } else {

@@ -194,7 +194,7 @@ impl App {
 
     /// Writes into `config` whether others see the stream: the camera by the API's
     /// switches, a screen while it is the one that is shown.
-    fn mute_video(&self, id: CallLegId, kind: StreamKind, config: &mut VideoConfig) {
+    pub(super) fn mute_video(&self, id: CallLegId, kind: StreamKind, config: &mut VideoConfig) {
         let Some(leg) = self.legs.get(&id) else {
             return;
         };

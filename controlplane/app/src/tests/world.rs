@@ -101,6 +101,10 @@ impl Places for FakePlaces {
         20_000 + 2 * u16::try_from(place.slot).unwrap()
     }
 
+    fn video_rtp_port(&self, place: Place) -> u16 {
+        40_000 + 2 * u16::try_from(place.slot).unwrap()
+    }
+
     fn counters(&self, place: Place) -> Option<Counters> {
         self.counters.get(&place).copied()
     }
