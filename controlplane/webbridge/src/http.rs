@@ -61,6 +61,15 @@ fn too_many(wait: Duration) -> Response<Body> {
     })
 }
 
+/// An answer instead of what was asked for. Boxed: it is large, and rare.
+struct Refused(Box<Response<Body>>);
+
+impl From<Response<Body>> for Refused {
+    fn from(answer: Response<Body>) -> Self {
+        Self(Box::new(answer))
+    }
+}
+
 fn refuse(refusal: JoinRefusal) -> Response<Body> {
     let (status, code) = match refusal {
         JoinRefusal::NotFound => (StatusCode::NOT_FOUND, "notFound"),
@@ -142,19 +151,21 @@ impl Wanted {
     }
 
     /// Which meeting; a refusal where that way of naming it is off.
-    fn meeting(&self, web: &Web) -> Result<Meeting, Response<Body>> {
+    fn meeting(&self, web: &Web) -> Result<Meeting, Refused> {
         let given = |word: &Option<String>| {
             let word = word.as_deref().map(str::trim);
             word.filter(|word| !word.is_empty()).map(str::to_owned)
         };
         match (given(&self.call_id), given(&self.uri)) {
-            (Some(_), None) if !web.config.resolve_call_ids => Err(refuse(JoinRefusal::NotFound)),
+            (Some(_), None) if !web.config.resolve_call_ids => {
+                Err(refuse(JoinRefusal::NotFound).into())
+            }
             (None, Some(_)) if web.config.resolve_uris == ResolveUris::Off => {
-                Err(refuse(JoinRefusal::NotFound))
+                Err(refuse(JoinRefusal::NotFound).into())
             }
             (Some(call_id), None) => Ok(Meeting::CallId(call_id)),
             (None, Some(uri)) => Ok(Meeting::Uri(uri)),
-            _ => Err(invalid("callId")),
+            _ => Err(invalid("callId").into()),
         }
     }
 
@@ -170,12 +181,12 @@ impl Wanted {
 }
 
 /// Whether a source may ask now.
-fn admit(web: &Web, peer: IpAddr) -> Result<(), Response<Body>> {
+fn admit(web: &Web, peer: IpAddr) -> Result<(), Refused> {
     let now = Instant::now();
     web.misses
         .is_spent(peer, now)
         .and_then(|()| web.joins.take(peer, now))
-        .map_err(too_many)
+        .map_err(|wait| too_many(wait).into())
 }
 
 /// A refusal that tells something about what is there counts against the source.
@@ -202,14 +213,14 @@ pub(crate) async fn lookup(
         let meeting = wanted.meeting(&web)?;
         let (_, secret) = wanted.credentials(&web);
         let found = web.bridge.lookup(Origin { peer }, meeting, secret).await;
-        found.map_err(|refusal| missed(&web, peer, refusal))
+        found.map_err(|refusal| Refused::from(missed(&web, peer, refusal)))
     };
     match looked_up.await {
         Ok(found) => fresh(
             StatusCode::OK,
             json!({"spaceName": found.space_name, "passcodeRequired": found.passcode_required}),
         ),
-        Err(refusal) => refusal,
+        Err(Refused(answer)) => *answer,
     }
 }
 
@@ -221,20 +232,20 @@ pub(crate) async fn join(
 ) -> Response<Body> {
     joined(&web, peer, &body)
         .await
-        .unwrap_or_else(|refusal| refusal)
+        .unwrap_or_else(|Refused(answer)| *answer)
 }
 
-async fn joined(web: &Web, peer: IpAddr, body: &[u8]) -> Result<Response<Body>, Response<Body>> {
+async fn joined(web: &Web, peer: IpAddr, body: &[u8]) -> Result<Response<Body>, Refused> {
     admit(web, peer)?;
     if !web.config.allow_guests {
-        return Err(refuse(JoinRefusal::GuestsNotAllowed));
+        return Err(refuse(JoinRefusal::GuestsNotAllowed).into());
     }
     let wanted = Wanted::read(body).map_err(invalid)?;
     let meeting = wanted.meeting(web)?;
     let (passcode, secret) = wanted.credentials(web);
     let name = wanted.name.as_deref().unwrap_or_default().trim().to_owned();
     if name.is_empty() || name.chars().count() > NAME_MAX {
-        return Err(invalid("name"));
+        return Err(invalid("name").into());
     }
     let join = Join {
         meeting,
