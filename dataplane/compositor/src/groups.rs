@@ -73,6 +73,7 @@ pub(crate) struct Group {
     /// Those of them who have seen no key frame of this encoder yet.
     waiting: Vec<ReceiverId>,
     high: bool,
+    /// Made for the first picture.
     encoder: Option<Box<dyn VideoEncoder>>,
     rate: Rate,
     key_wanted: bool,
@@ -86,6 +87,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// Whether it has made its encoder.
+    pub(crate) fn encodes(&self) -> bool {
+        self.encoder.is_some()
+    }
+
     fn new(key: Key, now: Nanos) -> Self {
         Self {
             key,

@@ -343,7 +343,7 @@ impl Stage {
         let seatings: BTreeSet<_> = self.canvases.keys().map(|(seating, _)| seating).collect();
         Stats {
             views: seatings.len(),
-            encoders: self.groups.len(),
+            encoders: self.groups.iter().filter(|group| group.encodes()).count(),
             decoders: self
                 .participants
                 .sources()
