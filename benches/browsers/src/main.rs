@@ -148,10 +148,12 @@ impl Bench {
             arena: own(arena.as_fd()),
             control_doorbell: own(control_doorbell.as_fd()),
             identity: Some(identity),
+            modules: Vec::new(),
             workers: vec![InheritedWorker {
                 core: Some(0),
                 doorbell: own(doorbell.as_fd()),
                 sockets: unused.collect(),
+                video_sockets: Vec::new(),
                 browsers: vec![shared.into()],
             }],
         };
