@@ -336,7 +336,8 @@ impl Loader {
             settings.turn.relay_ports.range(),
             settings.media.ports.range(),
         );
-        if relays.start() <= legs.end() && legs.start() <= relays.end() {
+        let overlap = relays.start() <= legs.end() && legs.start() <= relays.end();
+        if overlap && crate::turn::is_served(settings) {
             problems.push(format!(
                 "turn.relay_ports: {}-{} overlaps media.ports, which is {}-{}",
                 relays.start(),

@@ -135,7 +135,10 @@ fn what_does_not_go_together_is_refused() {
             "media.webrtc_port: port 5060 is already that of sip.udp_port",
         ),
         (
-            vec![("PLENUM_TURN_RELAY_PORTS", "29999-30100")],
+            vec![
+                ("PLENUM_TURN_RELAY_PORTS", "29999-30100"),
+                ("PLENUM_TURN_SERVE", "on"),
+            ],
             "turn.relay_ports: 29999-30100 overlaps media.ports",
         ),
         (
@@ -146,4 +149,6 @@ fn what_does_not_go_together_is_refused() {
         let problems = with_variables(&variables).unwrap_err();
         assert!(problems.contains(expected), "{problems}");
     }
+    // Nobody relays: the ports are not in anybody's way.
+    assert!(with_variables(&[("PLENUM_TURN_RELAY_PORTS", "29999-30100")]).is_ok());
 }
