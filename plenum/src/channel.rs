@@ -34,9 +34,14 @@ pub(crate) enum Message {
     Inherit(Box<Inheritance>),
     /// Supervisor: what the TURN process is to work with. Descriptor: its memory.
     InheritTurn(Box<TurnInheritance>),
+    /// Supervisor, to a video module: what it is to work with. Descriptors: its
+    /// memory, its doorbell, then each worker's doorbell.
+    InheritModule(Box<ModuleInheritance>),
+    /// Supervisor, to the dataplane: of each video module its memory and its doorbell.
+    Modules,
     /// Supervisor, to the dataplane: the next media sockets, in the order of
-    /// workers; of each those of its slots, RTP before RTCP, then those that its
-    /// browsers share.
+    /// workers; of each those of its leg slots and then of its video slots, RTP
+    /// before RTCP, then those that its browsers share.
     Sockets,
     /// Supervisor, to the dataplane: who it is to browsers.
     Identity(Box<DtlsIdentity>),
@@ -67,6 +72,18 @@ pub(crate) struct Inheritance {
     pub(crate) workers: Vec<WorkerPlace>,
 }
 
+/// What a video module works with, beside descriptors. It is not told more than it
+/// needs, because it may be taken over.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct ModuleInheritance {
+    /// The settings in force, as TOML.
+    pub(crate) settings: String,
+    /// The module's number.
+    pub(crate) index: usize,
+    /// Its cores.
+    pub(crate) cores: Vec<u32>,
+}
+
 /// Where a worker runs and what its slots are.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct WorkerPlace {
@@ -74,6 +91,8 @@ pub(crate) struct WorkerPlace {
     pub(crate) core: Option<u32>,
     /// RTP port of each leg slot; RTCP is the next one.
     pub(crate) rtp_ports: Vec<u16>,
+    /// RTP port of each video slot; RTCP is the next one.
+    pub(crate) video_rtp_ports: Vec<u16>,
     /// Sockets that its browsers share.
     pub(crate) browser_sockets: usize,
     /// Where browsers find it: ICE candidates for UDP, the best first.
@@ -226,7 +245,8 @@ mod tests {
         // All UDP ports of a machine, two a leg, on one worker.
         let workers = vec![WorkerPlace {
             core: Some(255),
-            rtp_ports: vec![65_534; 32_767],
+            rtp_ports: vec![65_534; 16_384],
+            video_rtp_ports: vec![65_534; 16_383],
             browser_sockets: 8,
             candidates: vec!["[2001:db8::7]:3480".parse().unwrap(); 9],
         }];
@@ -244,6 +264,6 @@ mod tests {
         let Some((Message::Inherit(received), _)) = theirs.receive().unwrap() else {
             panic!("it did not arrive");
         };
-        assert_eq!(received.workers[0].rtp_ports.len(), 32_767);
+        assert_eq!(received.workers[0].rtp_ports.len(), 16_384);
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Sources};
 use crate::plan::Plan;
-use crate::{EXIT_HOPELESS, control, dataplane, doctor, logging, supervise, turn};
+use crate::{EXIT_HOPELESS, control, dataplane, doctor, logging, supervise, turn, video};
 
 /// Plenum, a meeting server.
 #[derive(Debug, Parser)]
@@ -32,6 +32,9 @@ enum Command {
     /// The process that handles packets; started by `serve`.
     #[command(hide = true)]
     Dataplane,
+    /// The process that decodes and makes pictures; started by `serve`.
+    #[command(hide = true)]
+    Video,
     /// The process that handles SIP and REST; started by `serve`.
     #[command(hide = true)]
     Control,
@@ -103,6 +106,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Dataplane => match dataplane::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("dataplane: {error}"), 1),
+        },
+        Command::Video => match video::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("video: {error}"), 1),
         },
         Command::Control => match control::run() {
             Ok(()) => ExitCode::SUCCESS,

@@ -58,7 +58,7 @@ pub(crate) fn run() -> Result<(), DataplaneError> {
             core: place.core,
             doorbell,
             sockets: sockets.legs,
-            video_sockets: Vec::new(),
+            video_sockets: sockets.video,
             browsers: sockets.browsers,
         })
         .collect();
@@ -67,7 +67,7 @@ pub(crate) fn run() -> Result<(), DataplaneError> {
         control_doorbell: inherited.control_doorbell,
         identity: Some(Identity::new(identity.certificate, identity.key)?),
         workers,
-        modules: Vec::new(),
+        modules: inherited.modules,
     });
     if let Err(error) = &outcome {
         let _ = channel.send(&Message::Hopeless(chain(error)), &[]);
@@ -77,7 +77,7 @@ pub(crate) fn run() -> Result<(), DataplaneError> {
 
 /// The kernel ends us with our parent; this is for the parent that closed its
 /// end of the line and lives.
-fn end_with_supervisor(channel: &Channel) {
+pub(crate) fn end_with_supervisor(channel: &Channel) {
     while let Ok(Some(_)) = channel.receive() {}
     std::process::exit(0);
 }

@@ -3,9 +3,9 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use plenum_dataplane::LegSockets;
+use plenum_dataplane::{InheritedModule, LegSockets};
 
-use crate::channel::{Channel, Inheritance, Message};
+use crate::channel::{Channel, Inheritance, Message, ModuleInheritance};
 use crate::config::{Config, ConfigError, Settings};
 use crate::dtls_identity::DtlsIdentity;
 
@@ -33,6 +33,8 @@ pub(crate) struct WorkerSockets {
     pub(crate) legs: Vec<LegSockets>,
     /// Those that its browsers share.
     pub(crate) browsers: Vec<OwnedFd>,
+    /// By video slot.
+    pub(crate) video: Vec<LegSockets>,
 }
 
 /// What the supervisor handed down.
@@ -49,6 +51,55 @@ pub(crate) struct Inherited {
     pub(crate) sockets: Vec<WorkerSockets>,
     /// Who we are to browsers; for the dataplane only.
     pub(crate) identity: Option<DtlsIdentity>,
+    /// Video modules; none but for the dataplane.
+    pub(crate) modules: Vec<InheritedModule>,
+}
+
+/// What the supervisor handed down to a video module.
+#[derive(Debug)]
+pub(crate) struct InheritedByModule {
+    pub(crate) channel: Channel,
+    pub(crate) inheritance: ModuleInheritance,
+    pub(crate) settings: Settings,
+    pub(crate) memory: OwnedFd,
+    pub(crate) doorbell: OwnedFd,
+    /// One for each worker.
+    pub(crate) worker_doorbells: Vec<OwnedFd>,
+}
+
+/// The line to the supervisor; ties this process's life to the supervisor's.
+fn line() -> Result<Channel, InheritError> {
+    let channel = Channel::inherited().map_err(|_| InheritError::NotStartedByServe)?;
+    // Were the supervisor dead already, the line would end before `Go`.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(io::Error::from)?;
+    Ok(channel)
+}
+
+/// As [`inherit`], for a video module.
+///
+/// # Errors
+/// [`InheritError`].
+pub(crate) fn inherit_module() -> Result<InheritedByModule, InheritError> {
+    let channel = line()?;
+    let Some((Message::InheritModule(inheritance), fds)) = channel.receive()? else {
+        return Err(InheritError::Incomplete);
+    };
+    let mut fds = fds.into_iter();
+    let (Some(memory), Some(doorbell)) = (fds.next(), fds.next()) else {
+        return Err(InheritError::Incomplete);
+    };
+    let Some((Message::Go, _)) = channel.receive()? else {
+        return Err(InheritError::Incomplete);
+    };
+    Ok(InheritedByModule {
+        settings: Config::from_toml(&inheritance.settings)?,
+        channel,
+        inheritance: *inheritance,
+        memory,
+        doorbell,
+        worker_doorbells: fds.collect(),
+    })
 }
 
 /// Takes the inheritance from standard input, and ties this process's life to
@@ -57,10 +108,7 @@ pub(crate) struct Inherited {
 /// # Errors
 /// [`InheritError`].
 pub(crate) fn inherit() -> Result<Inherited, InheritError> {
-    let channel = Channel::inherited().map_err(|_| InheritError::NotStartedByServe)?;
-    // Were the supervisor dead already, the line would end before `Go`.
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(io::Error::from)?;
+    let channel = line()?;
     let Some((Message::Inherit(inheritance), fds)) = channel.receive()? else {
         return Err(InheritError::Incomplete);
     };
@@ -72,11 +120,11 @@ pub(crate) fn inherit() -> Result<Inherited, InheritError> {
     if worker_doorbells.len() != inheritance.workers.len() {
         return Err(InheritError::Incomplete);
     }
-    let mut sockets = Vec::new();
-    let mut identity = None;
+    let (mut sockets, mut modules, mut identity) = (Vec::new(), Vec::new(), None);
     loop {
         match channel.receive()? {
             Some((Message::Identity(handed), _)) => identity = Some(*handed),
+            Some((Message::Modules, fds)) => modules.extend(fds),
             Some((Message::Sockets, fds)) => sockets.extend(fds),
             Some((Message::Go, _)) => break,
             _ => return Err(InheritError::Incomplete),
@@ -86,12 +134,23 @@ pub(crate) fn inherit() -> Result<Inherited, InheritError> {
         settings: Config::from_toml(&inheritance.settings)?,
         sockets: by_worker(sockets, &inheritance)?,
         identity,
+        modules: by_module(modules)?,
         channel,
         inheritance: *inheritance,
         arena,
         control_doorbell,
         worker_doorbells,
     })
+}
+
+fn by_module(fds: Vec<OwnedFd>) -> Result<Vec<InheritedModule>, InheritError> {
+    let mut fds = fds.into_iter();
+    let mut modules = Vec::new();
+    while let Some(memory) = fds.next() {
+        let doorbell = fds.next().ok_or(InheritError::Incomplete)?;
+        modules.push(InheritedModule { memory, doorbell });
+    }
+    Ok(modules)
 }
 
 fn by_worker(
@@ -104,18 +163,25 @@ fn by_worker(
     let mut sockets = sockets.into_iter();
     let mut workers = Vec::new();
     for place in &inheritance.workers {
-        let mut legs = Vec::with_capacity(place.rtp_ports.len());
-        for _ in &place.rtp_ports {
-            let (Some(rtp), Some(rtcp)) = (sockets.next(), sockets.next()) else {
-                return Err(InheritError::Incomplete);
+        let mut pairs = |count| {
+            let pair = |_| {
+                let (rtp, rtcp) = (sockets.next()?, sockets.next()?);
+                Some(LegSockets { rtp, rtcp })
             };
-            legs.push(LegSockets { rtp, rtcp });
-        }
+            let pairs: Option<Vec<_>> = (0..count).map(pair).collect();
+            pairs.ok_or(InheritError::Incomplete)
+        };
+        let legs = pairs(place.rtp_ports.len())?;
+        let video = pairs(place.video_rtp_ports.len())?;
         let browsers: Vec<OwnedFd> = sockets.by_ref().take(place.browser_sockets).collect();
         if browsers.len() != place.browser_sockets {
             return Err(InheritError::Incomplete);
         }
-        workers.push(WorkerSockets { legs, browsers });
+        workers.push(WorkerSockets {
+            legs,
+            video,
+            browsers,
+        });
     }
     match sockets.next() {
         None => Ok(workers),

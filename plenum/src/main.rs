@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   plenum serve ──┬── plenum dataplane   packets
+//!                  ├── plenum video       pictures, one for each module
 //!                  ├── plenum control     decisions
 //!                  └── plenum turn        packets of strangers
 //! ```
@@ -24,6 +25,7 @@ mod logging;
 mod plan;
 mod supervise;
 mod turn;
+mod video;
 
 use std::process::ExitCode;
 

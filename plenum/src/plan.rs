@@ -1,6 +1,7 @@
 //! What the machine is to be used for: cores of workers and the size of the server.
 
-use plenum_hw_profile::{CoreId, Profile, ProfileError};
+use plenum_abi::MODULES_MAX;
+use plenum_hw_profile::{CoreId, Profile, ProfileError, Role};
 
 use crate::config::Settings;
 
@@ -11,8 +12,12 @@ pub(crate) struct Plan {
     pub(crate) profile: String,
     /// Core of each worker; `None` where none is reserved.
     pub(crate) cores: Vec<Option<u32>>,
+    /// Cores of each video module; none where video is off.
+    pub(crate) video_modules: Vec<Vec<u32>>,
     /// Most call legs.
     pub(crate) legs_max: u32,
+    /// Most video streams.
+    pub(crate) video_streams_max: u32,
 }
 
 /// Cores that this process may run on.
@@ -40,11 +45,29 @@ impl Plan {
             Ok(0) | Err(_) => profile.legs_max(),
             Ok(set) => set,
         };
+        let legs_max = legs_max.max(1);
+        let modules = profile.modules().into_iter();
+        let video = modules.filter(|module| module.role == Role::Video);
+        let mut video_modules: Vec<Vec<u32>> = video
+            .map(|module| module.cores.iter().map(|core| core.0).collect())
+            .collect();
+        video_modules.truncate(MODULES_MAX);
+        let set = u32::try_from(settings.media.video_streams_max.get()).unwrap_or(u32::MAX);
+        let video_streams_max = if video_modules.is_empty() {
+            0
+        } else {
+            set.min(legs_max)
+        };
+        if video_streams_max == 0 {
+            video_modules.clear();
+        }
         Ok(Self {
             profile: profile.name,
             // A profile that can be run has io cores; one worker there is in any case.
             cores: if cores.is_empty() { vec![None] } else { cores },
-            legs_max: legs_max.max(1),
+            legs_max,
+            video_modules,
+            video_streams_max,
         })
     }
 }

@@ -124,7 +124,7 @@ settings! {
         trust: OptionalPath = OptionalPath::default();
     }
     media: Media "media." {
-        /// UDP ports for RTP and RTCP, two for each call leg.
+        /// UDP ports for RTP and RTCP, two for each call leg and for each video stream.
         ports: Ports = Ports::new(20_000, 29_999);
         /// UDP port for all browsers of the first media worker; each further worker has the next one.
         webrtc_port: u16 = 3480;
@@ -132,6 +132,8 @@ settings! {
         public_ip: OptionalIp = OptionalIp::default();
         /// Differentiated services code point of media packets (RFC 2474); 46 is usual for sound.
         dscp: Whole<0, 63> = Whole::new(0);
+        /// Most video streams at a time, as far as call legs, ports and open files allow; 0 switches video off, which is not finished yet.
+        video_streams_max: Whole<0, 100_000> = Whole::new(0);
         /// Encryption of media (SRTP with SDES keys).
         encryption: Encryption = Encryption::Optional;
         /// Seconds without a valid packet after which a leg that may send is hung up; 0 is never.

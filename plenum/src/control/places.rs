@@ -69,9 +69,10 @@ impl Places for MediaPlaces<'_> {
         port.copied().unwrap_or(0)
     }
 
-    fn video_rtp_port(&self, _: Place) -> u16 {
-        // Workers are given no sockets for video yet: browsers' goes over their transport.
-        0
+    fn video_rtp_port(&self, place: Place) -> u16 {
+        let worker = self.workers.get(place.worker as usize);
+        let port = worker.and_then(|worker| worker.video_rtp_ports.get(place.slot as usize));
+        port.copied().unwrap_or(0)
     }
 
     fn counters(&self, place: Place) -> Option<Counters> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use plenum_abi::Nanos;
@@ -24,6 +24,8 @@ pub(crate) enum Role {
     Control,
     /// Packets of TURN clients.
     Turn,
+    /// Pictures; which of the video modules.
+    Video(usize),
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
             Self::Dataplane => "dataplane",
             Self::Control => "control",
             Self::Turn => "turn",
+            Self::Video(_) => "video",
         }
     }
 }
@@ -65,6 +68,11 @@ impl Child {
             .stdin(theirs.into_fd())
             // Ctrl-C is for the supervisor, which ends the others in order.
             .process_group(0)
+            .stdout(match role {
+                // Programs read our standard output; who may be taken over has no word there.
+                Role::Video(_) => Stdio::null(),
+                Role::Dataplane | Role::Control | Role::Turn => Stdio::inherit(),
+            })
             .spawn()?;
         let pid = Pid::from_child(&process);
         let child = Self {
@@ -121,6 +129,9 @@ impl Child {
 
 /// Hands a meeting server's process what it works with.
 pub(super) fn hand_down(channel: &Channel, role: Role, estate: &Estate) -> io::Result<()> {
+    if let Role::Video(index) = role {
+        return hand_down_to_module(channel, index, estate);
+    }
     let mut fds = vec![estate.arena.as_fd(), estate.control_doorbell.as_fd()];
     fds.extend(estate.workers.iter().map(|worker| worker.doorbell.as_fd()));
     let inheritance = Box::new(estate.inheritance.clone());
@@ -130,7 +141,7 @@ pub(super) fn hand_down(channel: &Channel, role: Role, estate: &Estate) -> io::R
             .workers
             .iter()
             .flat_map(|worker| {
-                let pairs = worker.pairs.iter();
+                let pairs = worker.pairs.iter().chain(&worker.video_pairs);
                 let legs = pairs.flat_map(|pair| [pair.rtp.as_fd(), pair.rtcp.as_fd()]);
                 legs.chain(worker.browsers.iter().map(|shared| shared.socket.as_fd()))
             })
@@ -140,7 +151,25 @@ pub(super) fn hand_down(channel: &Channel, role: Role, estate: &Estate) -> io::R
         }
         let identity = Message::Identity(Box::new(estate.identity.clone()));
         channel.send(&identity, &[])?;
+        let modules: Vec<BorrowedFd<'_>> = estate
+            .modules
+            .iter()
+            .flat_map(|module| [module.memory.as_fd(), module.doorbell.as_fd()])
+            .collect();
+        if !modules.is_empty() {
+            channel.send(&Message::Modules, &modules)?;
+        }
     }
+    channel.send(&Message::Go, &[])
+}
+
+/// A module gets neither the arena nor a socket.
+fn hand_down_to_module(channel: &Channel, index: usize, estate: &Estate) -> io::Result<()> {
+    let module = &estate.modules[index];
+    let mut fds = vec![module.memory.as_fd(), module.doorbell.as_fd()];
+    fds.extend(estate.workers.iter().map(|worker| worker.doorbell.as_fd()));
+    let inheritance = Box::new(module.inheritance.clone());
+    channel.send(&Message::InheritModule(inheritance), &fds)?;
     channel.send(&Message::Go, &[])
 }
 

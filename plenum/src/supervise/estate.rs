@@ -4,11 +4,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use plenum_abi::{Layout, MAX_LEGS_PER_WORKER};
-use plenum_ring::{Arena, CreateError, Doorbell};
+use plenum_abi::{Layout, MAX_LEGS_PER_WORKER, ModuleLayout};
+use plenum_ring::{Arena, CreateError, Doorbell, ModuleMemory, ModuleMemoryError};
 use rustix::process::{Resource, Rlimit};
 
-use crate::channel::{Inheritance, WorkerPlace};
+use crate::channel::{Inheritance, ModuleInheritance, WorkerPlace};
 use crate::config::Config;
 use crate::dtls_identity::{DtlsIdentity, DtlsIdentityError};
 use crate::plan::Plan;
@@ -18,6 +18,9 @@ use super::sockets::{self, BROWSER_ADDRESSES_MAX, BrowserSocket, Pair};
 
 /// Descriptors that the processes need beside media sockets.
 const OTHER_DESCRIPTORS: u64 = 512;
+/// Bytes of a ring between a worker and a video module: a second of some twenty
+/// streams at 1.5 Mbit/s, and several of the longest access units.
+const MODULE_RING_BYTES: u32 = 4 << 20;
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,9 @@ pub(crate) enum EstateError {
     /// No memory.
     #[error("{0}: {source}", source = std::error::Error::source(.0).map(ToString::to_string).unwrap_or_default())]
     Arena(#[from] CreateError),
+    /// No memory for a video module.
+    #[error(transparent)]
+    Module(#[from] ModuleMemoryError),
     /// No descriptor left.
     #[error("cannot make a doorbell: {0}")]
     Doorbell(io::Error),
@@ -56,7 +62,16 @@ pub(crate) enum EstateError {
 pub(super) struct WorkerEstate {
     pub(super) doorbell: Doorbell,
     pub(super) pairs: Vec<Pair>,
+    pub(super) video_pairs: Vec<Pair>,
     pub(super) browsers: Vec<BrowserSocket>,
+}
+
+/// A video module's part.
+#[derive(Debug)]
+pub(super) struct ModuleEstate {
+    pub(super) memory: ModuleMemory,
+    pub(super) doorbell: Doorbell,
+    pub(super) inheritance: ModuleInheritance,
 }
 
 /// All of it.
@@ -66,6 +81,7 @@ pub(crate) struct Estate {
     pub(super) control_doorbell: Doorbell,
     pub(super) workers: Vec<WorkerEstate>,
     pub(super) identity: DtlsIdentity,
+    pub(super) modules: Vec<ModuleEstate>,
     pub(super) inheritance: Inheritance,
 }
 
@@ -136,12 +152,20 @@ impl Estate {
         let (first, last) = (*ports.start(), *ports.end());
         let dscp = u8::try_from(settings.media.dscp.get()).unwrap_or(0);
         let address = sockets::bind_address(&settings.general.listen);
-        let mut pairs = sockets::bind_pairs(address, ports, wanted, dscp)
+        // Sound first: pictures get the ports and descriptors that are left.
+        let video_wanted = match plan.video_streams_max {
+            0 => 0,
+            most => slots_per_worker(most, workers) as usize * workers as usize,
+        };
+        let video_wanted = video_wanted.min(affordable - wanted);
+        let mut pairs = sockets::bind_pairs(address, ports, wanted + video_wanted, dscp)
             .map_err(|source| EstateError::Bind { address, source })?;
-        let slots = u32::try_from(pairs.len()).unwrap_or(u32::MAX) / workers;
+        let slots = u32::try_from(pairs.len().min(wanted)).unwrap_or(u32::MAX) / workers;
         if slots == 0 {
             return Err(EstateError::NoPorts { first, last });
         }
+        let left = pairs.len() - (slots * workers) as usize;
+        let video_slots = u32::try_from(left.min(video_wanted)).unwrap_or(u32::MAX) / workers;
         let legs_max = plan.legs_max.min(slots * workers);
         if legs_max < plan.legs_max {
             tracing::warn!(
@@ -154,7 +178,7 @@ impl Estate {
             workers,
             legs_per_worker: slots,
             conferences_per_worker: slots,
-            video_streams_per_worker: 0,
+            video_streams_per_worker: video_slots,
         };
         let arena = Arena::create(layout)?;
         let ours = addresses::expand(&settings.general.listen).map_err(EstateError::Addresses)?;
@@ -171,22 +195,30 @@ impl Estate {
         let mut estates = Vec::new();
         let mut places = Vec::new();
         for (core, port) in plan.cores.iter().zip(browser_ports) {
-            let pairs: Vec<Pair> = pairs.drain(..slots as usize).collect();
+            let mut take = |count: u32| pairs.drain(..count as usize).collect::<Vec<Pair>>();
+            let (pairs, video_pairs) = (take(slots), take(video_slots));
+            let ports = |pairs: &[Pair]| pairs.iter().map(|pair| pair.rtp_port).collect();
             let browsers = sockets::bind_browser_sockets(&ours, port, dscp)
                 .map_err(|(address, source)| EstateError::BindBrowsers { address, source })?;
             let bound: Vec<SocketAddr> = browsers.iter().map(|socket| socket.address).collect();
             places.push(WorkerPlace {
                 core: *core,
-                rtp_ports: pairs.iter().map(|pair| pair.rtp_port).collect(),
+                rtp_ports: ports(&pairs),
+                video_rtp_ports: ports(&video_pairs),
                 browser_sockets: bound.len(),
                 candidates: candidates(&bound, public_ip),
             });
             estates.push(WorkerEstate {
                 doorbell: Doorbell::new().map_err(EstateError::Doorbell)?,
                 pairs,
+                video_pairs,
                 browsers,
             });
         }
+        let modules = match video_slots {
+            0 => Vec::new(),
+            _ => make_modules(config, plan, workers)?,
+        };
         let started_at = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
@@ -194,6 +226,7 @@ impl Estate {
             arena,
             control_doorbell: Doorbell::new().map_err(EstateError::Doorbell)?,
             workers: estates,
+            modules,
             inheritance: Inheritance {
                 settings: config.to_toml(),
                 profile: plan.profile.clone(),
@@ -205,6 +238,32 @@ impl Estate {
             identity,
         })
     }
+}
+
+fn make_modules(
+    config: &Config,
+    plan: &Plan,
+    workers: u32,
+) -> Result<Vec<ModuleEstate>, EstateError> {
+    let layout = ModuleLayout {
+        workers,
+        up_bytes: MODULE_RING_BYTES,
+        down_bytes: MODULE_RING_BYTES,
+    };
+    let modules = plan.video_modules.iter().enumerate();
+    modules
+        .map(|(index, cores)| {
+            Ok(ModuleEstate {
+                memory: ModuleMemory::create(layout)?,
+                doorbell: Doorbell::new().map_err(EstateError::Doorbell)?,
+                inheritance: ModuleInheritance {
+                    settings: config.to_toml(),
+                    index,
+                    cores: cores.clone(),
+                },
+            })
+        })
+        .collect()
 }
 
 /// Port of each worker's sockets for browsers; 0 lets the kernel choose.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   supervisor ── arena, doorbells, media sockets ──┬── plenum dataplane
-//!      │  watches: deaths, heartbeats, signals      ├── plenum control
+//!      │  watches: deaths, heartbeats, signals      ├── plenum video, one or more
+//!      │                                            ├── plenum control
 //!      │                                            └── plenum turn, where it is served
 //!      └─ standard output: the ready line, once
 //! ```
@@ -21,13 +22,15 @@ mod turn;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use plenum_abi::Nanos;
+use plenum_abi::{ModuleEnd, Nanos};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGTERM};
 
 use crate::channel::{Channel, Message};
 use crate::config::{Config, LogFormat};
@@ -52,6 +55,13 @@ const WATCH_AT_START: Duration = Duration::from_millis(5);
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 /// A dataplane whose workers have not begun after this long is stuck.
 const START_WITHIN: Duration = Duration::from_secs(15);
+/// Place of the dataplane among the posts.
+const DATAPLANE: usize = 0;
+/// Place of the control plane.
+const CONTROL: usize = 1;
+/// Pause before a video module is started again that died too often: sound goes
+/// on without it.
+const MODULE_PAUSE: Duration = Duration::from_secs(5);
 /// What the control plane gets to say goodbye to everybody.
 const CONTROL_STOPS_WITHIN: Duration = Duration::from_millis(2_500);
 
@@ -78,7 +88,7 @@ pub(crate) enum ServeError {
     DiesTooOften(Role),
 }
 
-/// One of the two processes over its lives.
+/// One of the processes over its lives.
 #[derive(Debug)]
 struct Post {
     role: Role,
@@ -86,6 +96,8 @@ struct Post {
     restarts: Restarts,
     start_at: Instant,
     was_ready: bool,
+    /// It was killed because it gave no sign of life.
+    was_stuck: bool,
 }
 
 impl Post {
@@ -96,6 +108,7 @@ impl Post {
             restarts: Restarts::default(),
             start_at: Instant::now(),
             was_ready: false,
+            was_stuck: false,
         }
     }
 }
@@ -107,9 +120,11 @@ impl Post {
 pub(crate) fn serve(config: &Config, plan: &Plan) -> Result<(), ServeError> {
     let signals = catch_signals()?;
     let estate = Estate::make(config, plan)?;
+    let mut posts = vec![Post::new(Role::Dataplane), Post::new(Role::Control)];
+    posts.extend((0..estate.modules.len()).map(|index| Post::new(Role::Video(index))));
     let mut supervisor = Supervisor {
         estate,
-        posts: [Post::new(Role::Dataplane), Post::new(Role::Control)],
+        posts,
         signals,
         turn: crate::turn::is_served(&config.settings)
             .then(|| TurnPost::make(config, plan))
@@ -137,7 +152,8 @@ fn catch_signals() -> Result<UnixStream, ServeError> {
 
 struct Supervisor {
     estate: Estate,
-    posts: [Post; 2],
+    /// The dataplane, the control plane, then the video modules.
+    posts: Vec<Post>,
     signals: UnixStream,
     /// TURN, where it is served.
     turn: Option<TurnPost>,
@@ -187,7 +203,13 @@ impl Supervisor {
                 }
             }
             self.tend_turn()?;
-            self.watch_workers();
+            // Who was held up (a machine that slept) cannot blame others for the same.
+            let late = self.watched_at.elapsed() > WATCH_EVERY + STUCK_AFTER / 2;
+            self.watched_at = Instant::now();
+            if !late {
+                self.watch_workers();
+                self.watch_modules();
+            }
         }
     }
 
@@ -285,10 +307,24 @@ impl Supervisor {
         let now = Instant::now();
         let (role, pid, born) = (post.role, child.id(), child.born);
         post.child = None;
+        let was_stuck = std::mem::take(&mut post.was_stuck);
+        if let Role::Video(module) = role {
+            let header = self.estate.modules[module].memory.header();
+            for (last, note) in header.last_notes.iter().zip(&header.notes) {
+                last.store(note.load(Ordering::Acquire), Ordering::Relaxed);
+            }
+            let end = module_end(status, was_stuck);
+            header.last_end.store(end as u64, Ordering::Release);
+        }
         match post.restarts.died(born, now) {
             Verdict::RestartAfter(pause) => {
                 tracing::error!(role = role.name(), pid, %status, ?pause, "died, starting another");
                 post.start_at = now + pause;
+                Ok(())
+            }
+            Verdict::GiveUp if matches!(role, Role::Video(_)) => {
+                tracing::error!(role = role.name(), pid, %status, "died too often, resting");
+                post.start_at = now + MODULE_PAUSE;
                 Ok(())
             }
             Verdict::GiveUp => {
@@ -315,16 +351,10 @@ impl Supervisor {
 
     /// Kills a dataplane of which a worker does not turn any more.
     fn watch_workers(&mut self) {
-        let [dataplane, _] = &mut self.posts;
+        let dataplane = &mut self.posts[DATAPLANE];
         let Some(child) = &dataplane.child else {
             return;
         };
-        // Who was held up (a machine that slept) cannot blame others for the same.
-        let late = self.watched_at.elapsed() > WATCH_EVERY + STUCK_AFTER / 2;
-        self.watched_at = Instant::now();
-        if late {
-            return;
-        }
         let mut all_turn = true;
         for index in 0..self.estate.arena.layout().workers {
             let worker = self.estate.arena.worker(index);
@@ -358,6 +388,54 @@ impl Supervisor {
         }
     }
 
+    /// Kills video modules that give no sign of life, and keeps the bitmap of those
+    /// that run.
+    fn watch_modules(&mut self) {
+        let layout = self.estate.arena.layout();
+        let mut up = [0_u64; 2];
+        let mut set = |bit: usize| {
+            if let Some(word) = up.get_mut(bit / 64) {
+                *word |= 1 << (bit % 64);
+            }
+        };
+        if self.posts[DATAPLANE].child.is_some() {
+            (0..layout.workers as usize).for_each(&mut set);
+        }
+        for post in &mut self.posts {
+            let (Role::Video(index), Some(child)) = (post.role, &post.child) else {
+                continue;
+            };
+            let header = self.estate.modules[index].memory.header();
+            let heartbeat = Nanos(header.heartbeat.load(Ordering::Acquire));
+            let lives = header.process_id.load(Ordering::Acquire) == u64::from(child.id())
+                && heartbeat >= child.born_at;
+            let deadline = Nanos(header.deadline.load(Ordering::Acquire));
+            let stuck = match lives {
+                // Any deadline may be written there; none is later than the next beat.
+                true => {
+                    clock::monotonic().since(deadline.max(heartbeat)) > STUCK_AFTER
+                        || deadline.since(clock::monotonic()) > STUCK_AFTER
+                }
+                false => child.born.elapsed() > START_WITHIN,
+            };
+            if stuck {
+                let pid = child.id();
+                tracing::error!(module = index, pid, "video module is stuck, killing it");
+                child.kill();
+                post.was_stuck = true;
+            } else if lives {
+                set(layout.workers as usize + index);
+            }
+        }
+        let words = &self.estate.arena.header().modules_up;
+        for (word, up) in words.iter().zip(up) {
+            let before = word.swap(up, Ordering::Relaxed);
+            if before != up {
+                tracing::info!(before, now = up, "modules that run, io workers first");
+            }
+        }
+    }
+
     /// Calls can be taken: both planes are there.
     fn say_ready(&self, line: &serde_json::Value) {
         let mut line = line.clone();
@@ -372,8 +450,7 @@ impl Supervisor {
 
     /// The control plane first, so that everybody is told while media still flows.
     fn stop(&mut self) {
-        let [dataplane, control] = &mut self.posts;
-        if let Some(child) = &mut control.child {
+        if let Some(child) = &mut self.posts[CONTROL].child {
             tracing::info!("stopping");
             let until = Instant::now() + CONTROL_STOPS_WITHIN;
             if child.channel.send(&Message::Stop, &[]).is_ok() {
@@ -393,11 +470,25 @@ impl Supervisor {
                 }
             }
         }
-        // The dataplane has no orderly stop: it may be killed at any moment.
-        control.child = None;
-        dataplane.child = None;
+        // The others have no orderly stop: they may be killed at any moment.
+        for post in &mut self.posts {
+            post.child = None;
+        }
         self.turn = None;
         tracing::info!("stopped");
+    }
+}
+
+/// Whether a video module died of what it had in hand.
+fn module_end(status: ExitStatus, was_stuck: bool) -> ModuleEnd {
+    match status.signal() {
+        _ if was_stuck => ModuleEnd::Stuck,
+        // Somebody wanted it so, or there was no memory.
+        Some(SIGKILL | SIGTERM | SIGINT) => ModuleEnd::Ended,
+        Some(_) => ModuleEnd::Crashed,
+        // A thread that panics takes the process with it, in good order.
+        None if !status.success() => ModuleEnd::Crashed,
+        None => ModuleEnd::Ended,
     }
 }
 
