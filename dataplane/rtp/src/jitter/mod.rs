@@ -95,7 +95,7 @@ pub struct JitterBuffer<T> {
     delay_least: i64,
     /// A packet was seen; what follows means something.
     begun: bool,
-    /// The first packet was handed out; before, the cursor may still move back.
+    /// The first packet was due; before, the cursor may still move back.
     playing: bool,
     /// `next_timestamp` means something: it does not before the first packet plays
     /// and after packets had to go for want of room.

@@ -375,6 +375,20 @@ fn a_silence_of_an_hour_is_no_restart() {
 }
 
 #[test]
+fn first_packets_that_came_too_late_together_end_the_wait() {
+    let mut buffer = buffer();
+    // A second and a half of sound at once: of it the newest is worth playing, and
+    // that is not due yet.
+    for n in [64, 68, 71, 75] {
+        buffer.insert(at(0), sound(n), n).unwrap();
+    }
+    buffer.skip(63);
+    assert_eq!(buffer.pop(at(0)), Pop::Silence);
+    assert_eq!(buffer.counters().discarded, 3);
+    assert_packet(buffer.pop(at(60)), 75);
+}
+
+#[test]
 fn an_impossible_length_is_cut() {
     let mut buffer = buffer();
     let huge = Arrival {
@@ -418,11 +432,14 @@ proptest! {
         let mut stored = BTreeSet::new();
         let mut came = BTreeSet::new();
         let (mut newest, mut now, mut played) = (i64::from(start), 0, None);
+        // The buffer counts from the first packet's 16 bits.
+        let mut first = None;
         for step in steps {
             match step {
                 Step::Wait(ms) => now += ms,
                 Step::Insert(distance) => {
                     let n = newest + distance;
+                    let offset = *first.get_or_insert(n - i64::from(n as u16));
                     let arrival = Arrival {
                         sequence: n as u16,
                         timestamp: (n as u32).wrapping_mul(160),
@@ -442,7 +459,7 @@ proptest! {
                         }
                         Err(Rejected { item, reason: RejectReason::Late }) => {
                             prop_assert!(!stored.contains(&item.0));
-                            prop_assert!(item.0 < buffer.next_sequence);
+                            prop_assert!(item.0 - offset < buffer.next_sequence);
                             came.insert(item.0);
                         }
                         Err(other) => prop_assert!(false, "{:?}", other.reason),
@@ -462,8 +479,13 @@ proptest! {
                     let pop = match buffer.pop(at(now)) {
                         Pop::Packet { item: (n, _), .. } => Some((n, true)),
                         Pop::Missing { next: Some(&(n, _)), .. } => Some((n, false)),
-                        Pop::Missing { next: None, .. } | Pop::Silence => {
+                        Pop::Missing { next: None, .. } => {
                             prop_assert!(played.is_some());
+                            None
+                        }
+                        // Silence before the first sound: what was due was overdue.
+                        Pop::Silence => {
+                            prop_assert!(played.is_some() || buffer.counters().discarded > 0);
                             None
                         }
                         Pop::Wait => {
