@@ -1,9 +1,9 @@
 //! What the API needs of the server, and nothing else.
 
 use plenum_model::{
-    CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallQuery,
-    CallSummary, CallView, DialOut, InvalidField, Page, Space, SpaceId, SpacePatch, SpaceQuery,
-    SystemStatus,
+    CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallPatch,
+    CallQuery, CallSummary, CallView, DialOut, InvalidField, Page, Space, SpaceId, SpacePatch,
+    SpaceQuery, SystemStatus,
 };
 
 /// Why the server did not do what was asked. Nothing was changed.
@@ -72,7 +72,10 @@ pub trait Bridge: Send + Sync + 'static {
     /// One call.
     async fn call(&self, id: CallId) -> Result<CallView, BridgeError>;
     /// Starts the call of a space, or names the one that runs.
-    async fn create_call(&self, space: SpaceId) -> Result<CallId, BridgeError>;
+    async fn create_call(&self, space: SpaceId, settings: CallPatch)
+    -> Result<CallId, BridgeError>;
+    /// Changes how a call looks.
+    async fn update_call(&self, id: CallId, change: CallPatch) -> Result<(), BridgeError>;
     /// Ends a call for everyone.
     async fn end_call(&self, id: CallId) -> Result<(), BridgeError>;
 

@@ -35,6 +35,7 @@ pub(crate) enum Act {
     ListCalls,
     CreateCall,
     ShowCall,
+    ChangeCall,
     EndCall,
     ListLegsOfCall,
     DialOut,
@@ -95,8 +96,12 @@ pub(crate) const NODES: &[Node] = &[
     },
     Node {
         path: "/calls/{id}",
-        actions: &[(Method::GET, Act::ShowCall), (Method::DELETE, Act::EndCall)],
-        allow: "GET, DELETE",
+        actions: &[
+            (Method::GET, Act::ShowCall),
+            (Method::PUT, Act::ChangeCall),
+            (Method::DELETE, Act::EndCall),
+        ],
+        allow: "GET, PUT, DELETE",
     },
     Node {
         path: "/calls/{id}/callLegs",
@@ -252,12 +257,17 @@ pub(crate) async fn act(
                 .ok_or(Refusal::Missing("coSpace"))?
                 .parse()
                 .map_err(|_| BridgeError::NoSuchSpace)?;
-            let id = bridge.create_call(space).await?;
+            let id = bridge.create_call(space, params.call()?).await?;
             Ok(Answer::At(format!("/api/v1/calls/{id}")))
         }
         Act::ShowCall => {
             let call = bridge.call(action.call()?).await?;
             Ok(Answer::Shown(show::call(&call)))
+        }
+        Act::ChangeCall => {
+            let id = action.call()?;
+            bridge.update_call(id, params.call()?).await?;
+            Ok(Answer::At(format!("/api/v1/calls/{id}")))
         }
         Act::EndCall => {
             bridge.end_call(action.call()?).await?;

@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use plenum_model::{CallLegPatch, Field, InvalidField, PageRequest, SpacePatch};
+use plenum_model::{CallLegPatch, CallPatch, Field, InvalidField, PageRequest, SpacePatch};
 
 /// A request's parameters. The body's win over the query string's, later ones
 /// over earlier.
@@ -120,6 +120,19 @@ impl Params {
             require_call_id: self.switch("requireCallId")?,
             regenerate_secret: self.switch("regenerateSecret")?,
         })
+    }
+
+    /// The parameters of a call.
+    pub(crate) fn call(&self) -> Result<CallPatch, InvalidField> {
+        let patch = CallPatch {
+            message_text: self.text("messageText"),
+            message_position: self.word("messagePosition")?,
+            message_duration: self.word("messageDuration")?,
+            pane_placement_highest_importance: self.word("panePlacementHighestImportance")?,
+            pane_placement_self_pane_mode: self.word("panePlacementSelfPaneMode")?,
+        };
+        patch.validate()?;
+        Ok(patch)
     }
 
     /// The parameters of a call leg. `layout` is an old name of `defaultLayout`,

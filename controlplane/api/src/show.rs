@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use plenum_model::{
-    AudioReceive, AudioSend, CallLegConfiguration, CallLegStatus, CallLegSummary, CallLegView,
-    CallSummary, CallView, Page, Space, SystemStatus,
+    AudioReceive, AudioSend, CallConfiguration, CallLegConfiguration, CallLegStatus,
+    CallLegSummary, CallLegView, CallSummary, CallView, Page, Space, SystemStatus, VideoStatus,
 };
 
 use crate::xml::Xml;
@@ -123,8 +123,25 @@ pub(crate) fn call(call: &CallView) -> Xml {
         xml.value("numParticipantsLocal", call.num_participants_local);
         xml.value("numParticipantsRemote", call.num_participants_remote);
         xml.optional("ownerName", call.owner_name.as_ref());
+        call_configuration(xml, &call.configuration);
+        let remaining = call.message_remaining.map(|left| left.as_secs());
+        xml.optional("messageTimeRemaining", remaining);
     });
     xml
+}
+
+fn call_configuration(xml: &mut Xml, configuration: &CallConfiguration) {
+    xml.optional("messageText", configuration.message_text.as_ref());
+    xml.optional("messagePosition", configuration.message_position);
+    xml.optional("messageDuration", configuration.message_duration);
+    xml.optional(
+        "panePlacementHighestImportance",
+        configuration.pane_placement_highest_importance,
+    );
+    xml.optional(
+        "panePlacementSelfPaneMode",
+        configuration.pane_placement_self_pane_mode,
+    );
 }
 
 pub(crate) fn call_legs(page: &Page<CallLegSummary>) -> Xml {
@@ -200,6 +217,12 @@ fn leg_status(xml: &mut Xml, leg: &CallLegView, status: &CallLegStatus) {
     if let Some(audio) = &status.tx_audio {
         xml.element("txAudio", &[], |xml| tx_audio(xml, audio));
     }
+    for (name, pictures) in [("rxVideo", &status.rx_video), ("txVideo", &status.tx_video)] {
+        for picture in pictures {
+            let role = [("role", picture.role.as_str())];
+            xml.element(name, &role, |xml| video(xml, picture));
+        }
+    }
 }
 
 fn rx_audio(xml: &mut Xml, audio: &AudioReceive) {
@@ -222,6 +245,23 @@ fn tx_audio(xml: &mut Xml, audio: &AudioSend) {
     xml.value("jitter", audio.jitter_ms);
     xml.value("bitRate", audio.bit_rate);
     xml.optional("roundTripTime", audio.round_trip_time_ms);
+}
+
+fn video(xml: &mut Xml, picture: &VideoStatus) {
+    let (width, height) = picture.size;
+    xml.value("codec", picture.codec);
+    xml.value("width", width);
+    xml.value("height", height);
+    xml.value("frameRate", one_decimal(picture.frame_rate_hz));
+    xml.value("bitRate", picture.bit_rate);
+    xml.value(
+        "packetLossPercentage",
+        one_decimal(picture.packet_loss_percentage),
+    );
+    xml.value("jitter", picture.jitter_ms);
+    xml.optional("roundTripTime", picture.round_trip_time_ms);
+    // Ours: the picture crashed its decoder and is not shown any more.
+    xml.optional("putAside", picture.put_aside.then_some(true));
 }
 
 fn one_decimal(value: f64) -> String {

@@ -3,6 +3,7 @@
 mod api;
 mod incoming;
 mod outgoing;
+mod pictures;
 mod restore;
 mod session;
 mod sip_video;
@@ -80,6 +81,10 @@ pub struct Statistics {
     pub audio_bit_rate_outgoing: u64,
     /// Sound we receive now, bit/s.
     pub audio_bit_rate_incoming: u64,
+    /// Pictures we send now, bit/s.
+    pub video_bit_rate_outgoing: u64,
+    /// Pictures we receive now, bit/s.
+    pub video_bit_rate_incoming: u64,
 }
 
 /// All calls and legs of this server.
@@ -155,13 +160,19 @@ impl App {
         let id = CallId::from_entropy(random(world));
         let correlator = CorrelatorId::from_entropy(random(world));
         let call = Call::new(id, correlator, space, place, world.now);
-        world.out.push(Output::SetConference {
-            place,
-            config: call.config(&self.config),
-        });
+        self.tell_conference(&call, world);
         tracing::info!(call = %id, space = %space.id, name = call.name, "call begins");
         self.insert_call(call);
         Ok(id)
+    }
+
+    /// Tells the media plane all of a conference: what it is and how it looks.
+    fn tell_conference(&self, call: &Call, world: &mut World<'_>) {
+        world.out.push(Output::SetConference {
+            place: call.place,
+            config: call.config(&self.config),
+        });
+        pictures::tell_look(call, world);
     }
 
     fn running_call(&self, space: SpaceId) -> Option<CallId> {
@@ -361,6 +372,7 @@ impl App {
             return;
         };
         let listened = leg.listens();
+        let is_new = leg.config.is_none();
         config.revision += 1;
         leg.config = Some(config);
         if leg.listens() && !listened {
@@ -370,6 +382,9 @@ impl App {
             place: leg.place,
             config: Box::new(config),
         });
+        if is_new {
+            world.out.push(leg.label());
+        }
         let call = leg.call;
         self.changed(call, world.now.monotonic);
     }
@@ -389,17 +404,20 @@ impl App {
     /// What the server does now.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let (incoming, outgoing) = self
-            .legs
-            .values()
-            .map(Leg::bit_rates)
-            .fold((0, 0), |sum, rates| (sum.0 + rates.0, sum.1 + rates.1));
+        let add = |sum: (u64, u64), rates: (u64, u64)| (sum.0 + rates.0, sum.1 + rates.1);
+        let legs = self.legs.values();
+        let (incoming, outgoing) = legs.clone().map(Leg::bit_rates).fold((0, 0), add);
+        let streams = legs.flat_map(|leg| leg.video.streams());
+        let pictures = streams.map(|stream| stream.flow.bit_rates());
+        let (video_incoming, video_outgoing) = pictures.fold((0, 0), add);
         Statistics {
             legs_active: self.legs.len() as u64,
             legs_max_active: self.legs_max_active,
             legs_completed: self.legs_completed,
             audio_bit_rate_outgoing: outgoing,
             audio_bit_rate_incoming: incoming,
+            video_bit_rate_outgoing: video_outgoing,
+            video_bit_rate_incoming: video_incoming,
         }
     }
 }

@@ -6,6 +6,7 @@ use plenum_abi::{ConferenceConfig, Nanos};
 use plenum_model::{CallId, CallSummary, CallType, CallView, CorrelatorId, Space, SpaceId};
 
 use crate::config::AppConfig;
+use crate::look::Look;
 use crate::room::Room;
 use crate::world::Moment;
 use crate::{Place, SavedCall};
@@ -30,6 +31,7 @@ pub(crate) struct Call {
     /// Numbers of its legs, in the order of joining.
     pub(crate) members: BTreeSet<u64>,
     pub(crate) room: Room,
+    pub(crate) look: Look,
     /// When it ends although nobody ever came; only while it has had no leg.
     pub(crate) unused_until: Option<Nanos>,
 }
@@ -63,6 +65,7 @@ impl Call {
             web_legs: 0,
             members: BTreeSet::new(),
             room: Room::default(),
+            look: Look::of(space),
             unused_until: None,
         }
     }
@@ -83,6 +86,7 @@ impl Call {
             web_legs: 0,
             members: BTreeSet::new(),
             room: Room::default(),
+            look: saved.look.clone(),
             unused_until: None,
         }
     }
@@ -115,6 +119,7 @@ impl Call {
             place: self.place,
             began_unix_ms: self.began_unix_ms,
             legs_max: self.legs_max,
+            look: self.look.clone(),
         }
     }
 
@@ -149,6 +154,8 @@ impl Call {
             num_participants_local: self.legs as u64,
             num_participants_remote: 0,
             owner_name: self.owner.clone(),
+            configuration: self.look.wish().clone(),
+            message_remaining: self.look.message_remaining(now),
         }
     }
 }

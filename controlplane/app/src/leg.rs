@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use plenum_abi::{
-    AudioCodec, LegConfig, LegFlags, NO_PAYLOAD_TYPE, Nanos, VideoConfig, VideoFlags,
+    AudioCodec, LegConfig, LegFlags, NO_PAYLOAD_TYPE, Nanos, Text, VideoConfig, VideoFlags,
 };
 use plenum_model::{
     AudioReceive, AudioSend, CallId, CallLegConfiguration, CallLegId, CallLegState, CallLegStatus,
@@ -15,9 +16,9 @@ use plenum_sdp::PendingOffer;
 use crate::call::Call;
 use crate::digits::Sequence;
 use crate::media;
-use crate::video::{StreamKind, Video};
+use crate::video::{Stream, StreamKind, Video};
 use crate::web::{WebEnd, WebParticipant, WebPresence};
-use crate::world::Moment;
+use crate::world::{Moment, Output};
 use crate::{Counters, Place, SavedLeg};
 
 /// Digits remembered of what a leg dialled.
@@ -78,6 +79,8 @@ pub(crate) struct Leg {
     /// New keys are to be tried again then (RFC 3261 section 14.1).
     pub(crate) rekey_at: Option<Nanos>,
     pub(crate) video: Video,
+    /// Counts the names that it was shown under.
+    pub(crate) label_revision: u64,
     /// The far end is a browser; `None` is SIP.
     pub(crate) web: Option<Box<WebEnd>>,
     sampled: Option<(Nanos, Counters)>,
@@ -125,6 +128,7 @@ impl Leg {
             sequence: Sequence::default(),
             rekey_at: None,
             video: Video::default(),
+            label_revision: 1,
             web: None,
             sampled: None,
             rates: Rates::default(),
@@ -169,6 +173,7 @@ impl Leg {
             chosen_layout: read_layout(saved.chosen_layout.as_deref()),
         };
         leg.video = Video::restored(&saved.video);
+        leg.label_revision = saved.label_revision.max(1);
         let web = saved.web.as_ref();
         leg.web = web.map(|web| Box::new(WebEnd::restored(web, now.monotonic)));
         leg
@@ -206,12 +211,26 @@ impl Leg {
                 .configuration
                 .chosen_layout
                 .map(|layout| layout.to_string()),
+            label_revision: self.label_revision,
             video: self.video.saved(),
             web: self
                 .web
                 .as_deref()
                 .map(|web| web.saved(call.room.sharer == Some(self.id))),
         }
+    }
+
+    /// The name on its pane.
+    pub(crate) fn label(&self) -> Output {
+        Output::SetLabel {
+            place: self.place,
+            text: Box::new(Text::new(self.label_revision, &self.shown_name())),
+        }
+    }
+
+    fn shown_name(&self) -> String {
+        let label = self.configuration.name_label_override.as_ref();
+        label.unwrap_or(&self.name).clone()
     }
 
     /// Whether the far end is a browser whose socket is there.
@@ -280,24 +299,14 @@ impl Leg {
     /// Takes a sample of the counters; rates are from one sample to the next.
     pub(crate) fn sample(&mut self, now: Nanos, counters: Counters) {
         if let Some((at, before)) = self.sampled {
-            let millis = u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX);
-            // A restarted worker counts on; should one ever begin anew, rates are 0.
-            let rate = |now: u64, before: u64| {
-                (now.saturating_sub(before) * 8_000)
-                    .checked_div(millis)
-                    .unwrap_or(0)
-            };
+            let span = now.since(at);
+            let rate = |now, before| per_second(now, before, 8, span);
             let came = counters.rx_packets.saturating_sub(before.rx_packets);
             let lost = counters.rx_lost.saturating_sub(before.rx_lost);
-            let expected = came + lost;
             self.rates = Rates {
                 rx_bps: rate(counters.rx_bytes, before.rx_bytes),
                 tx_bps: rate(counters.tx_bytes, before.tx_bytes),
-                rx_loss_percent: if expected == 0 {
-                    0.0
-                } else {
-                    lost as f64 * 100.0 / expected as f64
-                },
+                rx_loss_percent: loss_percent(came, lost),
             };
         }
         self.sampled = Some((now, counters));
@@ -317,10 +326,9 @@ impl Leg {
     }
 
     pub(crate) fn summary(&self) -> CallLegSummary {
-        let label = self.configuration.name_label_override.as_ref();
         CallLegSummary {
             id: self.id,
-            name: label.unwrap_or(&self.name).clone(),
+            name: self.shown_name(),
             remote_party: self.remote_party.clone(),
             original_remote_party: self.remote_party.clone(),
             call: self.call,
@@ -350,6 +358,8 @@ impl Leg {
                 cipher_suite: suite.and_then(media::cipher_suite),
                 rx_audio: self.rx_audio(),
                 tx_audio: self.tx_audio(),
+                rx_video: self.video.statuses(Stream::received),
+                tx_video: self.video.statuses(Stream::sent),
             },
         }
     }
@@ -389,6 +399,22 @@ fn read_layout(word: Option<&str>) -> Option<Layout> {
     word?.parse().ok()
 }
 
-fn millis(micros: u64) -> u32 {
+/// What a counter grew by in `span`, times `scale`, a second. A restarted worker
+/// counts on; should one ever begin anew, rates are 0.
+pub(crate) fn per_second(now: u64, before: u64, scale: u64, span: Duration) -> u64 {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let grown = now.saturating_sub(before).saturating_mul(scale * 1_000);
+    grown.checked_div(millis).unwrap_or(0)
+}
+
+/// Share of packets that never came, 0.0 to 100.0.
+pub(crate) fn loss_percent(came: u64, lost: u64) -> f64 {
+    match came + lost {
+        0 => 0.0,
+        expected => lost as f64 * 100.0 / expected as f64,
+    }
+}
+
+pub(crate) fn millis(micros: u64) -> u32 {
     u32::try_from((micros + 500) / 1_000).unwrap_or(u32::MAX)
 }

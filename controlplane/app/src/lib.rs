@@ -26,6 +26,7 @@ mod config;
 mod digits;
 mod guard;
 mod leg;
+mod look;
 mod media;
 mod place;
 mod room;
@@ -36,7 +37,8 @@ mod world;
 
 pub use app::{App, EndCause, Error, Incoming, Refusal, Statistics};
 pub use config::AppConfig;
-pub use place::{Counters, Place, Places, Reach};
+pub use look::Look;
+pub use place::{Counters, Place, Places, Reach, VideoCounters};
 pub use saved::{RestoreError, SavedCall, SavedLeg};
 pub use video::{SavedStream, SavedVideo};
 pub use web::{

@@ -112,7 +112,7 @@ pub(crate) fn shown(config: &mut LegConfig, wish: &CallLegConfiguration) {
 }
 
 /// Layouts are numbered in the order of the API's words, from 1.
-fn layout_number(layout: Layout) -> u8 {
+pub(crate) fn layout_number(layout: Layout) -> u8 {
     let index = Layout::ALL.iter().position(|other| *other == layout);
     index.map_or(0, |index| u8::try_from(index + 1).unwrap_or(0))
 }

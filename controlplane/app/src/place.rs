@@ -34,6 +34,29 @@ pub struct Counters {
     pub last_received: Option<Nanos>,
 }
 
+/// A video stream's counters at one moment; the meanings are those of
+/// [`plenum_abi::VideoStats`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[allow(missing_docs)]
+pub struct VideoCounters {
+    pub rx_packets: u64,
+    pub rx_bytes: u64,
+    pub rx_lost: u64,
+    pub rx_jitter_us: u64,
+    pub rx_frames: u64,
+    pub rx_size: u64,
+    pub rx_codec: u64,
+    pub rx_decoder_crashes: u64,
+    pub tx_bytes: u64,
+    pub tx_frames: u64,
+    pub tx_size: u64,
+    pub tx_loss_fraction: u64,
+    pub tx_jitter_us: u64,
+    pub round_trip_us: u64,
+    /// When media was last valid; `None` for never.
+    pub last_received: Option<Nanos>,
+}
+
 /// Where browsers reach a worker.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reach {
@@ -66,6 +89,8 @@ pub trait Places {
     fn video_rtp_port(&self, place: Place) -> u16;
     /// Counters of a leg; `None` when it does not run.
     fn counters(&self, place: Place) -> Option<Counters>;
+    /// Counters of a video stream; `None` when it does not run.
+    fn video_counters(&self, place: Place) -> Option<VideoCounters>;
     /// Revision of a leg's configuration that the worker has; `None` when the
     /// leg does not run.
     fn revision(&self, place: Place) -> Option<u64>;
@@ -75,4 +100,8 @@ pub trait Places {
     fn running_video(&self, place: Place) -> Option<VideoConfig>;
     /// Revision of a conference's configuration, likewise.
     fn conference_revision(&self, place: Place) -> Option<u64>;
+    /// Revision of how a conference looks, policy and message.
+    fn look_revision(&self, place: Place) -> Option<u64>;
+    /// Revision of a leg's label.
+    fn label_revision(&self, place: Place) -> Option<u64>;
 }

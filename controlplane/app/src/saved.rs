@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::Place;
+use crate::look::Look;
 use crate::video::SavedVideo;
 use crate::web::SavedWeb;
 
@@ -30,6 +31,9 @@ pub struct SavedCall {
     pub began_unix_ms: i64,
     /// Most legs at one time.
     pub legs_max: usize,
+    /// How it looks.
+    #[serde(default)]
+    pub look: Look,
 }
 
 /// A leg. Holds keys: to be kept as carefully as the dialog beside it.
@@ -87,6 +91,9 @@ pub struct SavedLeg {
     /// Layout chosen meanwhile.
     #[serde(default)]
     pub chosen_layout: Option<String>,
+    /// Counts the names that it was shown under.
+    #[serde(default)]
+    pub label_revision: u64,
     /// Its pictures.
     #[serde(default)]
     pub video: SavedVideo,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use plenum_abi::{CommandKind, ConferenceConfig, LegConfig, Nanos, TransportConfig, VideoConfig};
+use plenum_abi::{
+    CommandKind, ConferenceConfig, LegConfig, Nanos, Text, TransportConfig, VideoConfig, ViewPolicy,
+};
 use plenum_model::CallLegId;
 use plenum_sdp::webrtc::Candidate;
 use rand::CryptoRng;
@@ -159,6 +161,27 @@ pub enum Output {
         place: Place,
         /// What it is to be.
         config: ConferenceConfig,
+    },
+    /// Media: how a conference looks; comes after the conference.
+    SetViewPolicy {
+        /// The conference's slot.
+        place: Place,
+        /// How.
+        policy: ViewPolicy,
+    },
+    /// Media: the text over everybody's picture; comes after the conference.
+    SetMessage {
+        /// The conference's slot.
+        place: Place,
+        /// The text; empty takes it away.
+        text: Box<Text>,
+    },
+    /// Media: the name on a leg's pane; comes after the leg.
+    SetLabel {
+        /// The leg's slot.
+        place: Place,
+        /// The name.
+        text: Box<Text>,
     },
     /// Media: remove a leg ([`CommandKind::RemoveLeg`]), a conference
     /// ([`CommandKind::RemoveConference`]) or a video stream

@@ -17,6 +17,6 @@ mod link;
 mod queue;
 mod slots;
 
-pub use link::{AttachError, Counters, Link, LiveConference, LiveLeg, LiveVideo};
+pub use link::{AttachError, Counters, Link, LiveConference, LiveLeg, LiveVideo, VideoCounters};
 pub use queue::Overflow;
 pub use slots::{Generations, REST, Slot, Slots};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use plenum_abi::{
     Command, CommandKind, ConferenceConfig, ConferenceRecord, Event, LegConfig, LegRecord, Nanos,
-    TransportConfig, VideoConfig, VideoRecord,
+    Text, TransportConfig, VideoConfig, VideoRecord, ViewPolicy,
 };
 use plenum_ring::{Arena, CommandProducer, Doorbell, EventConsumer, OpenError, WorkerView};
 use tokio::net::unix::pipe::Receiver;
@@ -74,6 +74,28 @@ pub struct Counters {
     pub rx_codec: u64,
     pub tx_packets: u64,
     pub tx_bytes: u64,
+    pub tx_loss_fraction: u64,
+    pub tx_jitter_us: u64,
+    pub round_trip_us: u64,
+    /// When media was last valid; `None` for never.
+    pub last_received: Option<Nanos>,
+}
+
+/// A video stream's counters at one moment; see [`plenum_abi::VideoStats`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[allow(missing_docs)]
+pub struct VideoCounters {
+    pub rx_packets: u64,
+    pub rx_bytes: u64,
+    pub rx_lost: u64,
+    pub rx_jitter_us: u64,
+    pub rx_frames: u64,
+    pub rx_size: u64,
+    pub rx_codec: u64,
+    pub rx_decoder_crashes: u64,
+    pub tx_bytes: u64,
+    pub tx_frames: u64,
+    pub tx_size: u64,
     pub tx_loss_fraction: u64,
     pub tx_jitter_us: u64,
     pub round_trip_us: u64,
@@ -376,6 +398,26 @@ impl Link {
         (config.generation == slot.generation).then_some(config)
     }
 
+    /// Revision of how a conference looks, policy and message, if it runs under this
+    /// generation and was told both.
+    #[must_use]
+    pub fn look_revision(&self, slot: Slot) -> Option<u64> {
+        self.live_conference(slot)?;
+        let worker = self.workers.get(slot.worker as usize)?;
+        let record = worker.view.conference(slot.slot)?;
+        let policy = record.view_policy.load::<ViewPolicy>()?.revision;
+        Some(policy.min(record.message.load::<Text>()?.revision))
+    }
+
+    /// Revision of a leg's label, if it runs under this generation and has one.
+    #[must_use]
+    pub fn label_revision(&self, slot: Slot) -> Option<u64> {
+        self.live_leg(slot)?;
+        let worker = self.workers.get(slot.worker as usize)?;
+        let record = worker.view.leg(slot.slot)?;
+        Some(record.label.load::<Text>()?.revision)
+    }
+
     /// A leg's counters, if it runs under this generation.
     #[must_use]
     pub fn counters(&self, slot: Slot) -> Option<Counters> {
@@ -398,6 +440,36 @@ impl Link {
             tx_jitter_us: read(&stats.tx_jitter_us),
             round_trip_us: read(&stats.round_trip_us),
             last_received: record.last_received(),
+        })
+    }
+
+    /// A video stream's counters, if it runs under this generation.
+    #[must_use]
+    pub fn video_counters(&self, slot: Slot) -> Option<VideoCounters> {
+        let worker = self.workers.get(slot.worker as usize)?;
+        let record = worker.view.video_stream(slot.slot)?;
+        if record.live_config()?.generation != slot.generation {
+            return None;
+        }
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let stats = &record.stats;
+        let heard = read(&record.last_received);
+        Some(VideoCounters {
+            rx_packets: read(&stats.rx_packets),
+            rx_bytes: read(&stats.rx_bytes),
+            rx_lost: read(&stats.rx_lost),
+            rx_jitter_us: read(&stats.rx_jitter_us),
+            rx_frames: read(&stats.rx_frames),
+            rx_size: read(&stats.rx_size),
+            rx_codec: read(&stats.rx_codec),
+            rx_decoder_crashes: read(&stats.rx_decoder_crashes),
+            tx_bytes: read(&stats.tx_bytes),
+            tx_frames: read(&stats.tx_frames),
+            tx_size: read(&stats.tx_size),
+            tx_loss_fraction: read(&stats.tx_loss_fraction),
+            tx_jitter_us: read(&stats.tx_jitter_us),
+            round_trip_us: read(&stats.round_trip_us),
+            last_received: (heard > 0).then_some(Nanos(heard)),
         })
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use plenum_abi::{Command, CommandKind, SetConference, SetLeg, SetTransport, SetVideo, SlotRef};
+use plenum_abi::{
+    Command, CommandKind, SetConference, SetLeg, SetText, SetTransport, SetVideo, SetViewPolicy,
+    SlotRef,
+};
 
 /// More commands wait than a worker has slots for. The wish is lost; the next
 /// reconciliation makes it good.
@@ -18,6 +21,9 @@ enum Subject {
     Transport(SlotRef),
     Video(SlotRef),
     Conference(SlotRef),
+    ViewPolicy(SlotRef),
+    Message(SlotRef),
+    Label(SlotRef),
 }
 
 /// A bounded queue in which a newer command takes the place of an older one
@@ -66,6 +72,11 @@ fn subject(command: &Command) -> Option<Subject> {
             })
         }
         CommandKind::RemoveConference => Subject::Conference(command.payload()),
+        CommandKind::SetViewPolicy => {
+            Subject::ViewPolicy(command.payload::<SetViewPolicy>().conference)
+        }
+        CommandKind::SetMessage => Subject::Message(command.payload::<SetText>().about),
+        CommandKind::SetLabel => Subject::Label(command.payload::<SetText>().about),
         _ => return None,
     })
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::invalid::words;
 use crate::{
-    AudioCodecName, CallId, CallLegId, CipherSuite, CorrelatorId, Field, InvalidField, Layout,
-    MediaEncryption, PageRequest, SpaceId,
+    AudioCodecName, CallConfiguration, CallId, CallLegId, CipherSuite, CorrelatorId, Field,
+    InvalidField, Layout, MediaEncryption, PageRequest, SpaceId, VideoCodecName,
 };
 
 /// Most bytes (UTF-8) of a `nameLabelOverride`.
@@ -93,6 +93,10 @@ pub struct CallView {
     pub num_participants_remote: u64,
     /// Owner, where the space has one (its `meetingScheduler`).
     pub owner_name: Option<String>,
+    /// What is set for this call alone.
+    pub configuration: CallConfiguration,
+    /// How long its message is still shown; `None` where none is, or for ever.
+    pub message_remaining: Option<Duration>,
 }
 
 /// A call leg in a list.
@@ -163,6 +167,40 @@ pub struct AudioSend {
     pub round_trip_time_ms: Option<u32>,
 }
 
+words! {
+    /// Which of a leg's pictures.
+    pub enum VideoRole as "role" {
+        /// A camera, and the view of others' cameras.
+        Main = "main",
+        /// A screen.
+        Presentation = "presentation",
+    }
+}
+
+/// A picture that comes from a leg or goes to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoStatus {
+    /// Which.
+    pub role: VideoRole,
+    /// Codec last received, or sent.
+    pub codec: VideoCodecName,
+    /// Width and height in pixels; zeros before the first picture.
+    pub size: (u16, u16),
+    /// Pictures a second, recently.
+    pub frame_rate_hz: f64,
+    /// Interarrival jitter (RFC 3550 A.8), milliseconds; the far end's report of what
+    /// goes to it.
+    pub jitter_ms: u32,
+    /// Bits a second, recently.
+    pub bit_rate: u64,
+    /// Share of packets that never came, 0.0 to 100.0, likewise.
+    pub packet_loss_percentage: f64,
+    /// By RTCP, milliseconds; `None` before the first report and for what comes.
+    pub round_trip_time_ms: Option<u32>,
+    /// It made its decoder fail more than once and is not decoded any more.
+    pub put_aside: bool,
+}
+
 /// How a leg is doing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallLegStatus {
@@ -182,6 +220,10 @@ pub struct CallLegStatus {
     pub rx_audio: Option<AudioReceive>,
     /// Sound to the leg; `None` where none is sent.
     pub tx_audio: Option<AudioSend>,
+    /// Pictures from the leg.
+    pub rx_video: Vec<VideoStatus>,
+    /// Pictures to the leg.
+    pub tx_video: Vec<VideoStatus>,
 }
 
 /// A call leg in full.

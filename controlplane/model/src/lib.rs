@@ -16,6 +16,7 @@ mod field;
 mod id;
 mod invalid;
 mod layout;
+mod look;
 mod media;
 mod page;
 mod space;
@@ -25,12 +26,14 @@ pub use call::{
     AudioReceive, AudioSend, CallLegConfiguration, CallLegPatch, CallLegQuery, CallLegState,
     CallLegStatus, CallLegSummary, CallLegType, CallLegView, CallQuery, CallSummary, CallType,
     CallView, DialOut, Direction, MAX_DTMF_SEQUENCE, MAX_NAME_LABEL_BYTES, MAX_REMOTE_PARTY,
+    VideoRole, VideoStatus,
 };
 pub use field::Field;
 pub use id::{CallId, CallLegId, CorrelatorId, HostId, ParseIdError, SpaceId};
 pub use invalid::InvalidField;
 pub use layout::{Layout, SelfPaneMode};
-pub use media::{AudioCodecName, CipherSuite, MediaEncryption};
+pub use look::{CallConfiguration, CallPatch, MAX_MESSAGE_BYTES, MessageDuration, MessagePosition};
+pub use media::{AudioCodecName, CipherSuite, MediaEncryption, VideoCodecName};
 pub use page::{Page, PageRequest};
 pub use space::{
     MAX_CALL_ID_DIGITS, MAX_CDR_TAG, MAX_IMPORTANCE, MAX_NAME, MAX_OWNER, MAX_PASSCODE_DIGITS,

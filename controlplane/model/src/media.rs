@@ -33,6 +33,20 @@ words! {
 }
 
 words! {
+    /// Video codecs, as the API calls them.
+    pub enum VideoCodecName as "codec" {
+        /// H.264.
+        H264 = "h264",
+        /// VP8.
+        Vp8 = "vp8",
+        /// VP9.
+        Vp9 = "vp9",
+        /// AV1.
+        Av1 = "av1",
+    }
+}
+
+words! {
     /// Audio codecs, as the API calls them.
     pub enum AudioCodecName as "codec" {
         /// G.711 mu-law.

@@ -15,7 +15,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use plenum_abi::{
-    AddCandidate, CommandKind, Event, SendDtmf, SetConference, SetLeg, SetTransport, SetVideo,
+    AddCandidate, CommandKind, Event, SendDtmf, SetConference, SetLeg, SetText, SetTransport,
+    SetVideo, SetViewPolicy, Text,
 };
 use plenum_app::{App, EndCause, Incoming, Moment, Output, Place, SavedLeg, World};
 use plenum_link::{Link, Slots};
@@ -527,6 +528,17 @@ impl Actor {
                 };
                 self.command(place.worker, CommandKind::SetConference, &payload);
             }
+            Output::SetViewPolicy { place, policy } => {
+                let payload = SetViewPolicy {
+                    conference: slot(place).to_ref(),
+                    policy,
+                };
+                self.command(place.worker, CommandKind::SetViewPolicy, &payload);
+            }
+            Output::SetMessage { place, text } => {
+                self.say(place, CommandKind::SetMessage, *text);
+            }
+            Output::SetLabel { place, text } => self.say(place, CommandKind::SetLabel, *text),
             Output::Remove { kind, place } => {
                 self.command(place.worker, kind, &slot(place).to_ref());
             }
@@ -553,6 +565,11 @@ impl Actor {
                 self.keep(leg);
             }
         }
+    }
+
+    fn say(&mut self, place: Place, kind: CommandKind, text: Text) {
+        let about = slot(place).to_ref();
+        self.command(place.worker, kind, &SetText { about, text });
     }
 
     fn command<T>(&mut self, worker: u32, kind: CommandKind, payload: &T)

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use plenum_api::{Authenticator, Bridge, BridgeError};
 use plenum_app::Error;
 use plenum_model::{
-    CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallQuery,
-    CallSummary, CallView, DialOut, HostId, InvalidField, Page, Space, SpaceId, SpacePatch,
-    SpaceQuery, SystemStatus,
+    CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallPatch,
+    CallQuery, CallSummary, CallView, DialOut, HostId, InvalidField, Page, Space, SpaceId,
+    SpacePatch, SpaceQuery, SystemStatus,
 };
 use plenum_store::{Store, StoreError};
 
@@ -93,8 +93,8 @@ impl Bridge for RestBridge {
             call_legs_completed: statistics.legs_completed,
             audio_bit_rate_outgoing: statistics.audio_bit_rate_outgoing,
             audio_bit_rate_incoming: statistics.audio_bit_rate_incoming,
-            video_bit_rate_outgoing: 0,
-            video_bit_rate_incoming: 0,
+            video_bit_rate_outgoing: statistics.video_bit_rate_outgoing,
+            video_bit_rate_incoming: statistics.video_bit_rate_incoming,
         })
     }
 
@@ -134,11 +134,26 @@ impl Bridge for RestBridge {
         self.actor.ask(view).await?.map_err(app_error)
     }
 
-    async fn create_call(&self, space: SpaceId) -> Result<CallId, BridgeError> {
+    async fn create_call(
+        &self,
+        space: SpaceId,
+        settings: CallPatch,
+    ) -> Result<CallId, BridgeError> {
         let space = self.space(space).await?;
-        let create =
-            move |actor: &mut Actor| actor.decide(|app, world| app.create_call(&space, world));
+        let create = move |actor: &mut Actor| {
+            actor.decide(|app, world| {
+                let id = app.create_call(&space, world)?;
+                app.update_call(id, settings, world)?;
+                Ok(id)
+            })
+        };
         self.actor.ask(create).await?.map_err(app_error)
+    }
+
+    async fn update_call(&self, id: CallId, change: CallPatch) -> Result<(), BridgeError> {
+        let update =
+            move |actor: &mut Actor| actor.decide(|app, world| app.update_call(id, change, world));
+        self.actor.ask(update).await?.map_err(app_error)
     }
 
     async fn end_call(&self, id: CallId) -> Result<(), BridgeError> {

@@ -1,7 +1,7 @@
 //! The media plane as the application sees it.
 
 use plenum_abi::{Nanos, TransportConfig, VideoConfig};
-use plenum_app::{Counters, Place, Places, Reach};
+use plenum_app::{Counters, Place, Places, Reach, VideoCounters};
 use plenum_link::{Link, Slot, Slots};
 
 use crate::channel::WorkerPlace;
@@ -92,6 +92,27 @@ impl Places for MediaPlaces<'_> {
         })
     }
 
+    fn video_counters(&self, place: Place) -> Option<VideoCounters> {
+        let counters = self.link.video_counters(slot(place))?;
+        Some(VideoCounters {
+            rx_packets: counters.rx_packets,
+            rx_bytes: counters.rx_bytes,
+            rx_lost: counters.rx_lost,
+            rx_jitter_us: counters.rx_jitter_us,
+            rx_frames: counters.rx_frames,
+            rx_size: counters.rx_size,
+            rx_codec: counters.rx_codec,
+            rx_decoder_crashes: counters.rx_decoder_crashes,
+            tx_bytes: counters.tx_bytes,
+            tx_frames: counters.tx_frames,
+            tx_size: counters.tx_size,
+            tx_loss_fraction: counters.tx_loss_fraction,
+            tx_jitter_us: counters.tx_jitter_us,
+            round_trip_us: counters.round_trip_us,
+            last_received: counters.last_received,
+        })
+    }
+
     fn revision(&self, place: Place) -> Option<u64> {
         Some(self.link.live_leg(slot(place))?.revision)
     }
@@ -102,6 +123,14 @@ impl Places for MediaPlaces<'_> {
 
     fn running_video(&self, place: Place) -> Option<VideoConfig> {
         self.link.live_video(slot(place))
+    }
+
+    fn look_revision(&self, place: Place) -> Option<u64> {
+        self.link.look_revision(slot(place))
+    }
+
+    fn label_revision(&self, place: Place) -> Option<u64> {
+        self.link.label_revision(slot(place))
     }
 
     fn conference_revision(&self, place: Place) -> Option<u64> {

@@ -8,10 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use axum::Router;
 use plenum_api::{Authenticator, Bridge, BridgeError, Limits, router, router_with};
 use plenum_model::{
-    AudioCodecName, AudioReceive, AudioSend, CallId, CallLegConfiguration, CallLegId, CallLegPatch,
-    CallLegQuery, CallLegState, CallLegStatus, CallLegSummary, CallLegView, CallQuery, CallSummary,
-    CallType, CallView, CipherSuite, CorrelatorId, DialOut, Direction, HostId, Page, Space,
-    SpaceId, SpacePatch, SpaceQuery, SystemStatus, uri_key,
+    AudioCodecName, AudioReceive, AudioSend, CallConfiguration, CallId, CallLegConfiguration,
+    CallLegId, CallLegPatch, CallLegQuery, CallLegState, CallLegStatus, CallLegSummary,
+    CallLegView, CallPatch, CallQuery, CallSummary, CallType, CallView, CipherSuite, CorrelatorId,
+    DialOut, Direction, HostId, Page, Space, SpaceId, SpacePatch, SpaceQuery, SystemStatus,
+    VideoCodecName, VideoRole, VideoStatus, uri_key,
 };
 
 #[derive(Default)]
@@ -90,6 +91,8 @@ impl Fake {
             num_participants_local: legs.len() as u64,
             num_participants_remote: 0,
             owner_name: Some("Ann".into()),
+            configuration: CallConfiguration::default(),
+            message_remaining: None,
         };
         self.state.lock().unwrap().calls.insert(id, call);
         let legs = legs.iter().map(|name| self.add_leg(id, name)).collect();
@@ -131,10 +134,26 @@ impl Fake {
                     packet_loss_percentage: 0.749,
                     round_trip_time_ms: Some(4),
                 }),
+                rx_video: vec![picture(None)],
+                tx_video: vec![picture(Some(1))],
             },
         };
         self.state.lock().unwrap().legs.insert(id, leg);
         id
+    }
+}
+
+fn picture(round_trip_time_ms: Option<u32>) -> VideoStatus {
+    VideoStatus {
+        role: VideoRole::Main,
+        codec: VideoCodecName::H264,
+        size: (1_280, 720),
+        frame_rate_hz: 29.94,
+        jitter_ms: 8,
+        bit_rate: 1_167_401,
+        packet_loss_percentage: 0.0,
+        round_trip_time_ms,
+        put_aside: round_trip_time_ms.is_none(),
     }
 }
 
@@ -246,14 +265,27 @@ impl Bridge for Fake {
         state.calls.get(&id).cloned().ok_or(BridgeError::NoSuchCall)
     }
 
-    async fn create_call(&self, space: SpaceId) -> Result<CallId, BridgeError> {
+    async fn create_call(
+        &self,
+        space: SpaceId,
+        settings: CallPatch,
+    ) -> Result<CallId, BridgeError> {
         let name = self.space(space).await?.name;
         let (id, _) = self.add_call(&name, &[]);
         let mut state = self.state()?;
         let call = state.calls.get_mut(&id).unwrap();
         call.summary.space = Some(space);
         call.call_type = CallType::CoSpace;
+        settings.apply(&mut call.configuration);
         Ok(id)
+    }
+
+    async fn update_call(&self, id: CallId, change: CallPatch) -> Result<(), BridgeError> {
+        let mut state = self.state()?;
+        let call = state.calls.get_mut(&id).ok_or(BridgeError::NoSuchCall)?;
+        change.apply(&mut call.configuration);
+        call.message_remaining = Some(Duration::from_millis(59_900));
+        Ok(())
     }
 
     async fn end_call(&self, id: CallId) -> Result<(), BridgeError> {

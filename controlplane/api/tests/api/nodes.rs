@@ -209,10 +209,50 @@ async fn a_leg_is_shown_with_its_status() {
          <jitter>2</jitter><bitRate>35961</bitRate><gainApplied>-1.5</gainApplied></rxAudio>\
          <txAudio><codec>opus</codec><packetLossPercentage>0.7</packetLossPercentage>\
          <jitter>3</jitter><bitRate>64000</bitRate><roundTripTime>4</roundTripTime></txAudio>\
+         <rxVideo role=\"main\"><codec>h264</codec><width>1280</width><height>720</height>\
+         <frameRate>29.9</frameRate><bitRate>1167401</bitRate>\
+         <packetLossPercentage>0.0</packetLossPercentage><jitter>8</jitter>\
+         <putAside>true</putAside></rxVideo>\
+         <txVideo role=\"main\"><codec>h264</codec><width>1280</width><height>720</height>\
+         <frameRate>29.9</frameRate><bitRate>1167401</bitRate>\
+         <packetLossPercentage>0.0</packetLossPercentage><jitter>8</jitter>\
+         <roundTripTime>1</roundTripTime></txVideo>\
          </status></callLeg>",
         leg = legs[0],
     );
     assert_eq!(xml.split_once('\n').unwrap().1, expected);
+}
+
+#[tokio::test]
+async fn a_call_shows_a_message_and_places_panes() {
+    let fake = Fake::default();
+    let router = fake.router();
+    let (call, _) = fake.add_call("a", &[]);
+    let at = format!("/api/v1/calls/{call}");
+    let form = "messageText=Back+at+ten&messagePosition=Top&messageDuration=60\
+                &panePlacementHighestImportance=3&panePlacementSelfPaneMode=blank";
+    ask(&router, "PUT", &at, form).await.done();
+    let shown = ask(&router, "GET", &at, "").await.shown();
+    let expected = "<messageText>Back at ten</messageText><messagePosition>top</messagePosition>\
+         <messageDuration>60</messageDuration>\
+         <panePlacementHighestImportance>3</panePlacementHighestImportance>\
+         <panePlacementSelfPaneMode>blank</panePlacementSelfPaneMode>\
+         <messageTimeRemaining>59</messageTimeRemaining>";
+    assert!(shown.contains(expected), "{shown}");
+    for bad in [
+        "messageDuration=soon",
+        "messagePosition=left",
+        "panePlacementHighestImportance=2147483648",
+        "panePlacementSelfPaneMode=mirror",
+    ] {
+        let name = bad.split_once('=').unwrap().0;
+        let refusal = ask(&router, "PUT", &at, bad).await;
+        assert!(refusal.body.contains(name), "{bad}: {}", refusal.body);
+        assert_eq!(refusal.status, 400);
+    }
+    let nobody = "/api/v1/calls/ffffffff-0000-4000-8000-000000000000";
+    let answer = ask(&router, "PUT", nobody, "messageText=a").await;
+    assert!(answer.body.contains("callDoesNotExist"), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -157,6 +157,13 @@ impl App {
         if config != leg.config {
             self.send_config(id, config, world);
         }
+        if self
+            .legs
+            .get(&id)
+            .is_some_and(|leg| leg.configuration.name_label_override != before.name_label_override)
+        {
+            self.relabel(id, world);
+        }
         self.remute_video(id, world);
         self.web_changed(id, by, &before, world);
         // A mute or a name shows in the list before there is any media.

@@ -3,7 +3,7 @@
 use plenum_abi::LegConfig;
 use plenum_model::CallLegId;
 
-use super::App;
+use super::{App, pictures};
 use crate::call::Call;
 use crate::leg::{Leg, Phase};
 use crate::media;
@@ -102,6 +102,9 @@ impl App {
                 config: Box::new(config),
             });
         }
+        if let Some(leg) = self.legs.get(&saved.id) {
+            pictures::retell_label(leg, world);
+        }
         world.out.extend(streams);
         Ok(())
     }
@@ -113,11 +116,12 @@ impl App {
         let mut call = Call::restored(&saved.call);
         match world.places.conference_revision(call.place) {
             Some(revision) => call.revision = revision,
-            None => world.out.push(Output::SetConference {
-                place: call.place,
-                config: call.config(&self.config),
-            }),
+            None => {
+                self.tell_conference(&call, world);
+                return self.insert_call(call);
+            }
         }
+        pictures::retell_look(&call, world);
         self.insert_call(call);
     }
 

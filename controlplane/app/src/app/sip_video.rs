@@ -10,7 +10,7 @@ use plenum_sdp::{Direction as Flow, LocalVideo, Negotiated, Video, VideoFormat};
 
 use super::{App, random_ssrc};
 use crate::leg::Leg;
-use crate::video::{Stream, StreamKind};
+use crate::video::{self, Stream, StreamKind};
 use crate::world::{Output, World};
 
 /// What our decoders and encoders do, best first. Our encoder makes the constrained
@@ -79,6 +79,7 @@ impl App {
                 place,
                 ssrcs: (random_ssrc(world), random_ssrc(world)),
                 config: None,
+                flow: video::Flow::default(),
             });
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plenum_abi::{CommandKind, Event, EventKind, Nanos};
 use plenum_model::CallLegId;
 
-use super::App;
+use super::{App, pictures};
 use crate::Place;
 use crate::digits::{self, DIGIT_MS};
 use crate::leg::{Leg, Phase};
@@ -90,7 +90,14 @@ impl App {
             if let Some(counters) = counters {
                 leg.sample(now, counters);
             }
-            let heard = counters.and_then(|counters| counters.last_received);
+            // A phone that is muted may send pictures and nothing else.
+            let mut heard = counters.and_then(|counters| counters.last_received);
+            for stream in leg.video.streams_mut() {
+                if let Some(counters) = world.places.video_counters(stream.place) {
+                    stream.flow.sample(now, counters);
+                    heard = heard.max(counters.last_received);
+                }
+            }
             let heard = heard.unwrap_or(Nanos::ZERO).max(leg.listening_since);
             let too_long = |most| leg.listens() && now.since(heard) >= most;
             if self.config.silence_timeout.is_some_and(too_long) {
@@ -159,7 +166,14 @@ impl App {
         match kind {
             EventKind::ActiveSpeaker => return self.web_speaker(place, event.value, world),
             // About a stream: its slot and a leg's may have the same numbers.
-            EventKind::VideoStarted | EventKind::VideoPutAside | EventKind::VideoKeyExhausted => {
+            EventKind::VideoPutAside => {
+                return tracing::warn!(
+                    worker,
+                    stream = place.slot,
+                    "a picture made its decoder fail more than once and is not decoded any more"
+                );
+            }
+            EventKind::VideoStarted | EventKind::VideoKeyExhausted => {
                 return tracing::debug!(worker, stream = place.slot, ?kind, "video");
             }
             EventKind::Rejected if !is_about_leg(event) => {
@@ -224,10 +238,9 @@ impl App {
             .filter(|call| call.place.worker == worker)
         {
             if world.places.conference_revision(call.place) != Some(call.revision) {
-                world.out.push(Output::SetConference {
-                    place: call.place,
-                    config: call.config(&self.config),
-                });
+                self.tell_conference(call, world);
+            } else {
+                pictures::retell_look(call, world);
             }
         }
         let now = world.now.monotonic;
@@ -256,6 +269,7 @@ impl App {
                     config: Box::new(config),
                 });
             }
+            pictures::retell_label(leg, world);
             for stream in leg.video.streams() {
                 if let Some(config) = stream.config
                     && world.places.running_video(stream.place) != Some(config)

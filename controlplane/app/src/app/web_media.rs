@@ -12,7 +12,7 @@ use plenum_sdp::webrtc::{
 use super::{App, random_ssrc};
 use crate::leg::Leg;
 use crate::media;
-use crate::video::{self, Stream, StreamKind};
+use crate::video::{self, Flow, Stream, StreamKind};
 use crate::web::{WebError, WebMessage};
 use crate::world::{Output, World};
 use crate::{Place, Reach};
@@ -82,6 +82,7 @@ impl App {
                 place,
                 ssrcs: (random_ssrc(world), random_ssrc(world)),
                 config: None,
+                flow: Flow::default(),
             });
         }
     }

@@ -1,11 +1,16 @@
 //! Pictures of SIP legs.
 
+use std::time::Duration;
+
 use plenum_abi::{H264Level, H264Profile, VideoCodec, VideoConfig, VideoFlags};
-use plenum_model::{CallLegId, CallLegPatch, Field};
+use plenum_model::{
+    CallLegId, CallLegPatch, CallPatch, Field, Layout, MessageDuration, MessagePosition,
+    SelfPaneMode,
+};
 use plenum_sdp::{Direction, Encryption, LocalMedia, LocalVideo, VideoFormat};
 
 use super::world::*;
-use crate::EndCause;
+use crate::{App, EndCause, VideoCounters};
 
 fn camera(level: H264Level) -> LocalVideo {
     LocalVideo {
@@ -155,4 +160,169 @@ fn the_api_hides_a_picture_and_the_view() {
         .unwrap();
     let flags = only_stream(&sim).flags();
     assert!(flags.contains(VideoFlags::RX_VIDEO_MUTE) && flags.contains(VideoFlags::TX_VIDEO_MUTE));
+}
+
+#[test]
+fn panes_bear_the_names_that_the_list_shows() {
+    let mut sim = Sim::new(config());
+    let (leg, _) = join(&mut sim, &with_picture(camera(H264Level::L3_1)));
+    let label = |sim: &Sim| sim.places.labels[&sim.place(leg)].as_str().to_owned();
+    let name = sim.app.call_leg(leg, sim.now).unwrap().summary.name;
+    assert_eq!(label(&sim), name);
+    for (field, shown) in [
+        (
+            Field::Set("Dr. Jana Nováková".to_owned()),
+            "Dr. Jana Nováková",
+        ),
+        (Field::Keep, "Dr. Jana Nováková"),
+        (Field::Unset, name.as_str()),
+    ] {
+        let patch = CallLegPatch {
+            name_label_override: field,
+            ..CallLegPatch::default()
+        };
+        sim.decide(|app, world| app.update_call_leg(leg, patch, world))
+            .unwrap();
+        assert_eq!(label(&sim), shown);
+    }
+}
+
+#[test]
+fn a_call_looks_as_its_space_says_until_the_api_says_otherwise() {
+    let mut sim = Sim::new(config());
+    sim.spaces[0].default_layout = Some(Layout::Stacked);
+    sim.spaces[0].pane_placement_highest_importance = Some(4);
+    let (leg, _) = join(&mut sim, &with_picture(camera(H264Level::L3_1)));
+    let look = |sim: &Sim| {
+        assert_eq!(sim.places.looks.len(), 1);
+        *sim.places.looks.values().next().unwrap()
+    };
+    let (policy, message) = look(&sim);
+    assert_eq!((policy.layout, policy.placement_highest_importance), (4, 4));
+    assert_eq!((policy.self_pane_mode, message.as_str()), (0, ""));
+
+    let call = sim.app.call_leg(leg, sim.now).unwrap().summary.call;
+    let change = |sim: &mut Sim, patch: CallPatch| {
+        sim.decide(|app, world| app.update_call(call, patch, world))
+            .unwrap();
+    };
+    let message_for = |duration| CallPatch {
+        message_text: Field::Set("Back at ten".into()),
+        message_position: Field::Set(MessagePosition::Bottom),
+        message_duration: Field::Set(duration),
+        pane_placement_highest_importance: Field::Set(2),
+        pane_placement_self_pane_mode: Field::Set(SelfPaneMode::Blank),
+    };
+    change(&mut sim, message_for(MessageDuration::Seconds(60)));
+    let (policy, message) = look(&sim);
+    assert_eq!((policy.layout, policy.placement_highest_importance), (4, 2));
+    assert_eq!((policy.self_pane_mode, policy.message_position), (3, 3));
+    let end = sim.now.monotonic + Duration::from_secs(60);
+    assert_eq!(
+        (message.as_str(), policy.message_until),
+        ("Back at ten", end.0)
+    );
+
+    // Another setting leaves the message where it was in its time.
+    sim.now.monotonic = sim.now.monotonic + Duration::from_secs(20);
+    sim.now.unix_ms += 20_000;
+    let patch = CallPatch {
+        pane_placement_self_pane_mode: Field::Unset,
+        ..CallPatch::default()
+    };
+    change(&mut sim, patch);
+    assert_eq!(look(&sim).0.message_until, end.0);
+    let view = sim.app.call_view(call, sim.now).unwrap();
+    assert_eq!(view.message_remaining, Some(Duration::from_secs(40)));
+
+    for (duration, text) in [
+        (MessageDuration::Permanent, "Back at ten"),
+        (MessageDuration::Seconds(0), ""),
+    ] {
+        change(&mut sim, message_for(duration));
+        let (policy, message) = look(&sim);
+        assert_eq!((message.as_str(), policy.message_until), (text, 0));
+    }
+}
+
+#[test]
+fn pictures_are_shown_with_what_they_carry_lately() {
+    let mut sim = Sim::new(config());
+    let (leg, _) = join(&mut sim, &with_picture(camera(H264Level::L3_1)));
+    let place = sim.places.taken_video[0];
+    let statuses = |sim: &Sim| {
+        let status = sim.app.call_leg(leg, sim.now).unwrap().status;
+        (status.rx_video, status.tx_video)
+    };
+    assert_eq!(statuses(&sim), (vec![], vec![]));
+    let flowed = |seconds: u64| VideoCounters {
+        rx_packets: 90 * seconds,
+        rx_bytes: 125_000 * seconds,
+        rx_lost: 10 * seconds,
+        rx_frames: 25 * seconds,
+        rx_size: 1_280 << 16 | 720,
+        rx_codec: VideoCodec::H264 as u64,
+        tx_bytes: 250_000 * seconds,
+        tx_frames: 30 * seconds,
+        tx_size: 640 << 16 | 360,
+        round_trip_us: 12_400,
+        ..VideoCounters::default()
+    };
+    for second in 1..=3 {
+        sim.places.video_counters.insert(place, flowed(second));
+        sim.now.monotonic = sim.now.monotonic + Duration::from_secs(1);
+        sim.now.unix_ms += 1_000;
+        sim.decide(App::tick);
+    }
+    let (received, sent) = statuses(&sim);
+    let received = &received[0];
+    assert_eq!(
+        (received.size, received.bit_rate),
+        ((1_280, 720), 1_000_000)
+    );
+    assert_eq!(
+        (received.frame_rate_hz, received.packet_loss_percentage),
+        (25.0, 10.0)
+    );
+    assert!(!received.put_aside && received.round_trip_time_ms.is_none());
+    assert_eq!((sent[0].size, sent[0].bit_rate), ((640, 360), 2_000_000));
+    assert_eq!(
+        (sent[0].frame_rate_hz, sent[0].round_trip_time_ms),
+        (30.0, Some(12))
+    );
+    let statistics = sim.app.statistics();
+    assert_eq!(statistics.video_bit_rate_incoming, 1_000_000);
+    assert_eq!(statistics.video_bit_rate_outgoing, 2_000_000);
+
+    let crashed = VideoCounters {
+        rx_decoder_crashes: 2,
+        ..flowed(3)
+    };
+    sim.places.video_counters.insert(place, crashed);
+    sim.now.monotonic = sim.now.monotonic + Duration::from_secs(1);
+    sim.decide(App::tick);
+    assert!(statuses(&sim).0[0].put_aside);
+}
+
+#[test]
+fn a_muted_phone_that_shows_itself_is_not_hung_up() {
+    let mut sim = Sim::new(config());
+    let (leg, _) = join(&mut sim, &with_picture(camera(H264Level::L3_1)));
+    let place = sim.places.taken_video[0];
+    let pass = |sim: &mut Sim, seen: bool| {
+        for _ in 0..70 {
+            sim.now.monotonic = sim.now.monotonic + Duration::from_secs(1);
+            let counters = VideoCounters {
+                last_received: Some(sim.now.monotonic),
+                ..VideoCounters::default()
+            };
+            if seen {
+                sim.places.video_counters.insert(place, counters);
+            }
+            sim.decide(App::tick);
+        }
+        sim.app.call_leg(leg, sim.now).is_ok()
+    };
+    assert!(pass(&mut sim, true));
+    assert!(!pass(&mut sim, false));
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use plenum_abi::{Event, EventKind, LegFlags};
-use plenum_model::{CallLegPatch, CallLegState, Field};
+use plenum_model::{CallLegPatch, CallLegState, CallPatch, Field, MessageDuration};
 
 use super::world::*;
 use crate::{App, Output, RestoreError, SavedLeg};
@@ -180,4 +180,32 @@ fn a_new_worker_is_told_what_it_lacks_and_no_more() {
     sim.decide(|app, world| app.media_event(1, &started, world));
     assert_eq!(sim.out, [], "another worker's legs are not its business");
     assert!(sim.app.call_leg(ada, sim.now).is_ok());
+}
+
+#[test]
+fn a_message_and_a_label_outlive_the_control_plane() {
+    let mut sim = Sim::new(config());
+    let ada = sim.join("board");
+    let call = sim.app.call_leg(ada, sim.now).unwrap().summary.call;
+    let patch = CallPatch {
+        message_text: Field::Set("Fire drill".into()),
+        message_duration: Field::Set(MessageDuration::Seconds(60)),
+        ..CallPatch::default()
+    };
+    sim.decide(|app, world| app.update_call(call, patch, world))
+        .unwrap();
+    let before = *sim.places.looks.values().next().unwrap();
+    restart(&mut sim);
+    assert_eq!(restore_all(&mut sim), [Ok(())]);
+    assert!(sim.out.is_empty(), "{:?}", sim.out);
+    let view = sim.app.call_view(call, sim.now).unwrap();
+    assert_eq!(view.message_remaining, Some(Duration::from_secs(57)));
+
+    // What the media plane lost is told again, on its clock as it was.
+    sim.places.looks.clear();
+    sim.places.labels.clear();
+    restart(&mut sim);
+    assert_eq!(restore_all(&mut sim), [Ok(())]);
+    assert_eq!(sim.places.looks.values().collect::<Vec<_>>(), [&before]);
+    assert_eq!(sim.places.labels.len(), 1);
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use plenum_abi::{
-    AudioCodec, CommandKind, Event, EventKind, LegConfig, Nanos, SlotRef, SrtpSuite,
-    TransportConfig, VideoConfig,
+    AudioCodec, CommandKind, Event, EventKind, LegConfig, Nanos, SlotRef, SrtpSuite, Text,
+    TransportConfig, VideoConfig, ViewPolicy,
 };
 use plenum_model::{CallLegId, MediaEncryption, Space, SpaceId};
 use plenum_sdp::{Direction, Encryption, LocalMedia};
@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 
 use crate::{
     App, AppConfig, Counters, Incoming, Moment, Output, Place, Places, Reach, SavedLeg,
-    WebPermissions, World,
+    VideoCounters, WebPermissions, World,
 };
 
 /// Slots of the pretended dataplane and what runs in them.
@@ -32,6 +32,10 @@ pub(super) struct FakePlaces {
     pub(super) taken_legs: Vec<Place>,
     pub(super) taken_conferences: Vec<Place>,
     pub(super) counters: HashMap<Place, Counters>,
+    pub(super) video_counters: HashMap<Place, VideoCounters>,
+    /// How conferences look: the policy and the message.
+    pub(super) looks: HashMap<Place, (ViewPolicy, Text)>,
+    pub(super) labels: HashMap<Place, Text>,
 }
 
 impl FakePlaces {
@@ -109,8 +113,20 @@ impl Places for FakePlaces {
         self.counters.get(&place).copied()
     }
 
+    fn video_counters(&self, place: Place) -> Option<VideoCounters> {
+        self.video_counters.get(&place).copied()
+    }
+
     fn revision(&self, place: Place) -> Option<u64> {
         Some(self.legs.get(&place)?.revision)
+    }
+
+    fn look_revision(&self, place: Place) -> Option<u64> {
+        Some(self.looks.get(&place)?.0.revision)
+    }
+
+    fn label_revision(&self, place: Place) -> Option<u64> {
+        Some(self.labels.get(&place)?.revision)
     }
 
     fn conference_revision(&self, place: Place) -> Option<u64> {
@@ -235,14 +251,32 @@ impl Sim {
                     let before = self.places.video.insert(*place, **config);
                     assert!(before.is_none_or(|before| before.revision < config.revision));
                 }
+                Output::SetViewPolicy { place, policy } => {
+                    assert!(self.places.conferences.contains_key(place));
+                    self.places.looks.entry(*place).or_default().0 = *policy;
+                }
+                Output::SetMessage { place, text } => {
+                    assert!(self.places.conferences.contains_key(place));
+                    self.places.looks.entry(*place).or_default().1 = **text;
+                }
+                Output::SetLabel { place, text } => {
+                    assert!(
+                        self.places.legs.contains_key(place),
+                        "a label before its leg"
+                    );
+                    let before = self.places.labels.insert(*place, **text);
+                    assert!(before.is_none_or(|before| before.revision <= text.revision));
+                }
                 Output::Remove { kind, place } => {
                     if *kind == CommandKind::RemoveLeg {
                         assert!(self.places.legs.remove(place).is_some(), "removed twice");
                         self.places.transports.remove(place);
+                        self.places.labels.remove(place);
                     } else if *kind == CommandKind::RemoveVideo {
                         assert!(self.places.video.remove(place).is_some(), "removed twice");
                     } else {
                         assert!(self.places.conferences.remove(place).is_some());
+                        self.places.looks.remove(place);
                     }
                 }
                 Output::Forget { leg } => {
