@@ -474,6 +474,7 @@ impl Stage {
             };
             if drawn.insert(key) {
                 canvas.draw(&mut Scene {
+                    now,
                     policy: &self.policy,
                     look: self.look,
                     message,

@@ -23,6 +23,7 @@ use crate::{ConferencePolicy, Indicators, Message, Stats, Stream};
 
 /// What views are drawn from.
 pub(crate) struct Scene<'a> {
+    pub(crate) now: Nanos,
     pub(crate) policy: &'a ConferencePolicy,
     /// Changes whenever something changes that all panes depend on.
     pub(crate) look: u64,
@@ -347,7 +348,10 @@ fn ink(seat: Seat, scene: &Scene<'_>) -> Ink {
     };
     Ink {
         seat,
-        number: scene.participants.picture_number(id, stream),
+        // The last picture of who is muted or has stopped is nobody's to see.
+        number: (stream == Stream::Content || scene.participants.sends(id, scene.now))
+            .then(|| scene.participants.picture_number(id, stream))
+            .flatten(),
         revision: scene.participants.revision(id),
     }
 }

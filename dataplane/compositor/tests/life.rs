@@ -69,6 +69,29 @@ fn the_speaker_is_in_the_large_pane_within_half_a_second_and_not_more_often_than
     }
 }
 
+/// Also where they are the only ones to be seen: then their cards are.
+#[test]
+fn who_is_muted_or_has_stopped_is_seen_no_more() {
+    let mut meeting = Meeting::new(policy(Layout::Automatic));
+    (1..=2).for_each(|n| meeting.join(n));
+    meeting.receive(1, receiver(1));
+    meeting.run(2_000);
+    assert_eq!(who(&meeting.see(1), 900, 500), Some(2));
+    let muted = |video_muted| Participant {
+        video_muted,
+        ..person(2)
+    };
+    meeting.set(2, muted(true));
+    meeting.run(500);
+    assert_eq!(who(&meeting.see(1), 900, 500), None);
+    meeting.set(2, muted(false));
+    meeting.run(500);
+    assert_eq!(who(&meeting.see(1), 900, 500), Some(2));
+    meeting.cameras.remove(&(2, Stream::Main));
+    meeting.run(6_000);
+    assert_eq!(who(&meeting.see(1), 900, 500), None);
+}
+
 #[test]
 fn nothing_is_black_and_no_card_flashes_while_the_speaker_changes() {
     let mut meeting = Meeting::new(policy(Layout::SpeakerOnly));

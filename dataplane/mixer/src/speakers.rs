@@ -30,6 +30,10 @@ use crate::{FRAME_SAMPLES_MAX, LegKey, Rate};
 
 /// By how much a newcomer must be louder: 3 dB.
 const OUTSPEAK: f32 = 2.0;
+/// In a pause of the active speaker's, whose level falls slowly, it is enough not to
+/// be softer by more than this (12 dB): who answers is seen at once, who breathes
+/// is not.
+const INTERRUPT: f32 = 1.0 / 16.0;
 /// Ticks for which a new speaker is safe: 100 ms.
 const SAFE_TICKS: u32 = 5;
 /// Ticks of sound by which the active speaker must be outspoken to be replaced:
@@ -400,7 +404,11 @@ impl Speakers {
                 .map(|&index| &self.slots[usize::from(index)])
                 .filter(present)
         };
-        let Some(loudest) = speaking().max_by(|a, b| a.loudness.total_cmp(&b.loudness)) else {
+        let louder = |a: &&Slot, b: &&Slot| {
+            let sounds = a.sounds.cmp(&b.sounds);
+            sounds.then(a.loudness.total_cmp(&b.loudness))
+        };
+        let Some(loudest) = speaking().max_by(louder) else {
             self.beaten = 0;
             return;
         };
@@ -411,7 +419,11 @@ impl Speakers {
             return;
         };
         let now = speaking().find(|slot| key(slot.leg) == active);
-        if loudest.loudness <= OUTSPEAK * now.map_or(0.0, |slot| slot.loudness) {
+        let least = now.map_or(0.0, |slot| {
+            let share = if slot.sounds { OUTSPEAK } else { INTERRUPT };
+            share * slot.loudness
+        });
+        if newcomer == active || loudest.loudness <= least {
             self.beaten = 0;
             return;
         }

@@ -132,8 +132,8 @@ settings! {
         public_ip: OptionalIp = OptionalIp::default();
         /// Differentiated services code point of media packets (RFC 2474); 46 is usual for sound.
         dscp: Whole<0, 63> = Whole::new(0);
-        /// Most video streams at a time, as far as call legs, ports and open files allow; 0 switches video off, which is not finished yet.
-        video_streams_max: Whole<0, 100_000> = Whole::new(0);
+        /// Most video streams at a time, as far as call legs, ports and open files allow; 0 switches video off.
+        video_streams_max: Whole<0, 100_000> = Whole::new(256);
         /// Encryption of media (SRTP with SDES keys).
         encryption: Encryption = Encryption::Optional;
         /// Seconds without a valid packet after which a leg that may send is hung up; 0 is never.

@@ -166,6 +166,12 @@ impl Estate {
         }
         let left = pairs.len() - (slots * workers) as usize;
         let video_slots = u32::try_from(left.min(video_wanted)).unwrap_or(u32::MAX) / workers;
+        if plan.video_streams_max > 0 && video_slots == 0 {
+            tracing::warn!(
+                "no pictures: media.ports {first}-{last} and the limit of open files ({descriptors}) \
+                 leave nothing for them"
+            );
+        }
         let legs_max = plan.legs_max.min(slots * workers);
         if legs_max < plan.legs_max {
             tracing::warn!(

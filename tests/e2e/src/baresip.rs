@@ -1,19 +1,51 @@
 //! Debian's baresip as a person at a phone: dials, plays a tone, records.
 
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::io::Write;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::eye::Image;
 use crate::tone::{Recording, write_tone};
+use crate::wait_until;
 
 /// A call of a baresip.
 pub struct Baresip {
     child: Child,
     folder: PathBuf,
+    /// Where it takes commands.
+    control: u16,
+}
+
+/// What a phone with a camera shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Camera<'a> {
+    /// `H264` or `VP8`, as baresip calls them.
+    pub codec: &'a str,
+    /// The picture: a filter of ffmpeg's (`color=red`).
+    pub filter: &'a str,
+}
+
+/// Two minutes of what a filter makes, 720p, for baresip to show.
+fn film(folder: &Path, filter: &str) -> PathBuf {
+    let file = folder.join("shows.mp4");
+    let source = crate::eye::source(filter, 720);
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args([
+        "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", &source,
+    ]);
+    ffmpeg.args(["-t", &TONE_SECONDS.to_string(), "-pix_fmt", "yuv420p"]);
+    ffmpeg.args(["-c:v", "libx264", "-preset", "ultrafast"]);
+    let status = ffmpeg
+        .arg(&file)
+        .status()
+        .expect("ffmpeg runs: apt-get install ffmpeg");
+    assert!(status.success(), "ffmpeg: {status}");
+    file
 }
 
 /// Longest call, seconds; the tone lasts so long.
@@ -42,6 +74,22 @@ impl Baresip {
     /// When baresip cannot be started.
     #[must_use]
     pub fn dial(folder: &Path, name: &str, uri: &str, codec: &str, hz: f64) -> Self {
+        Self::dial_with(folder, name, uri, codec, hz, None)
+    }
+
+    /// The same with a camera.
+    ///
+    /// # Panics
+    /// When baresip or ffmpeg cannot be started.
+    #[must_use]
+    pub fn dial_with(
+        folder: &Path,
+        name: &str,
+        uri: &str,
+        codec: &str,
+        hz: f64,
+        camera: Option<Camera<'_>>,
+    ) -> Self {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder");
         let tone = folder.join("says.wav");
@@ -60,6 +108,28 @@ impl Baresip {
         .into_iter()
         .find(|path| Path::new(path).is_dir())
         .expect("baresip's modules: apt-get install baresip-core");
+        let control = free_ports();
+        let picture = camera.map_or_else(String::new, |camera| {
+            format!(
+                "video_source avformat,{film}\n\
+                 video_display fakevideo,nil\n\
+                 video_size 1280x720\n\
+                 video_bitrate 1500000\n\
+                 video_fps 30\n\
+                 videnc_format yuv420p\n\
+                 avcodec_h264enc libx264\n\
+                 avcodec_h264dec h264\n\
+                 module avcodec.so\n\
+                 module vp8.so\n\
+                 module avformat.so\n\
+                 module fakevideo.so\n\
+                 module swscale.so\n\
+                 module snapshot.so\n\
+                 module ctrl_tcp.so\n\
+                 ctrl_tcp_listen 127.0.0.1:{control}\n",
+                film = film(&folder, camera.filter).display(),
+            )
+        });
         let config = format!(
             "poll_method epoll\n\
              sip_listen {literal}:{port}\n\
@@ -93,14 +163,16 @@ impl Baresip {
              module srtp.so\n\
              module_tmp account.so\n\
              module_app menu.so\n\
-             snd_path {path}\n",
+             snd_path {path}\n\
+             {picture}",
             tone = tone.display(),
             path = folder.display(),
         );
         fs::write(folder.join("config"), config).expect("a file");
         fs::write(folder.join("contacts"), "").expect("a file");
         let account = format!(
-            "\"{name}\" <sip:{name}@{literal}:{port}>;regint=0;mediaenc=srtp-mand;audio_codecs={codec}\n"
+            "\"{name}\" <sip:{name}@{literal}:{port}>;regint=0;mediaenc=srtp-mand;audio_codecs={codec}{video}\n",
+            video = camera.map_or_else(String::new, |c| format!(";video_codecs={}", c.codec)),
         );
         fs::write(folder.join("accounts"), account).expect("a file");
         let log = fs::File::create(folder.join("log")).expect("a file");
@@ -113,7 +185,11 @@ impl Baresip {
             .stderr(log)
             .spawn()
             .expect("baresip runs: apt-get install baresip-core");
-        Self { child, folder }
+        Self {
+            child,
+            folder,
+            control,
+        }
     }
 
     /// What it wrote.
@@ -122,6 +198,32 @@ impl Baresip {
         fs::read(self.folder.join("log"))
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
+    }
+
+    /// The picture that it sees now.
+    ///
+    /// # Panics
+    /// When none comes within three seconds.
+    #[must_use]
+    pub fn picture(&self) -> Image {
+        let file = self.folder.join("sees.png");
+        let _ = fs::remove_file(&file);
+        let command = serde_json::json!({
+            "command": "snapshot_recv",
+            "params": file.to_string_lossy(),
+        })
+        .to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.control)).expect("baresip listens");
+        // A netstring.
+        write!(stream, "{}:{command},", command.len()).expect("it takes commands");
+        let mut image = None;
+        wait_until("a picture", Duration::from_secs(3), || {
+            image = fs::metadata(&file)
+                .ok()
+                .and_then(|_| Image::read(&file, (320, 180)));
+            image.is_some()
+        });
+        image.expect("a picture")
     }
 
     /// Whether the program still runs.

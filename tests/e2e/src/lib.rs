@@ -6,6 +6,7 @@
 //! - [`server`]: `plenum serve` in a folder and on ports of its own.
 //! - [`baresip`]: a real softphone that plays a tone and records what it hears.
 //! - [`chromium`]: a real browser, told what to do.
+//! - [`eye`]: a camera and a screen for such a phone.
 //! - [`phone`]: a phone of our own, for what a real one does not show (SSRCs,
 //!   sequence numbers, packets that nobody should send).
 //! - [`turn`]: a TURN client of our own.
@@ -17,6 +18,7 @@
 pub mod aiortc;
 pub mod baresip;
 pub mod chromium;
+pub mod eye;
 pub mod phone;
 pub mod proxy;
 pub mod server;

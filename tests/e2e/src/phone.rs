@@ -1,4 +1,5 @@
-//! A phone of our own: PCMU over SRTP with SDES keys, SIP over UDP.
+//! A phone of our own: PCMU over SRTP with SDES keys, SIP over UDP, and a picture
+//! if it is given an [`Eye`].
 //!
 //! It keeps what a real phone hides: each packet's SSRC, sequence number,
 //! SRTP index and time. It speaks just enough SIP for a call.
@@ -15,9 +16,11 @@ use plenum_rtp::packet::{RTP_HEADER_LEN, RtpHeader, RtpPacket};
 use plenum_srtp::{Receiver, Sender, TAIL_MAX};
 use rand::Rng;
 
+use crate::eye::{Clip, Eye};
+
 /// Time between packets.
 const PACKET: Duration = Duration::from_millis(20);
-const SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
+pub(crate) const SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
 
 /// A packet that was heard.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +61,8 @@ pub struct Phone {
     pub refused: usize,
     /// The server said BYE.
     pub ended: bool,
+    /// Its camera and screen.
+    pub eye: Option<Eye>,
 }
 
 fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
@@ -68,6 +73,61 @@ fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
             let (key, value) = line.split_once(':')?;
             key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
         })
+}
+
+/// Longest time between two of `moments`, which are in order, from one moment to another.
+pub(crate) fn longest_gap(
+    moments: impl Iterator<Item = Instant>,
+    from: Instant,
+    to: Instant,
+) -> Duration {
+    let mut before = from;
+    let mut longest = Duration::ZERO;
+    for at in moments.filter(|at| (from..to).contains(at)).chain([to]) {
+        longest = longest.max(at.saturating_duration_since(before));
+        before = at;
+    }
+    longest
+}
+
+/// An m-line of an answer.
+pub(crate) struct Answered {
+    pub(crate) kind: String,
+    pub(crate) address: SocketAddr,
+    /// Key and salt of RFC 4568.
+    pub(crate) secret: Vec<u8>,
+    /// First payload type.
+    pub(crate) payload_type: u8,
+}
+
+impl Answered {
+    /// What is wanted of the m-lines that were not refused.
+    fn read(message: &str) -> Vec<Self> {
+        let mut host = "";
+        let mut lines: Vec<Self> = Vec::new();
+        for line in message.lines() {
+            if let Some(rest) = line.strip_prefix("c=IN IP4 ") {
+                host = rest.trim();
+            } else if let Some(rest) = line.strip_prefix("m=") {
+                let mut words = rest.split(' ');
+                let kind = words.next().unwrap_or_default().to_owned();
+                let port = words.next().unwrap_or_default();
+                let payload_type = words.nth(1).and_then(|word| word.trim().parse().ok());
+                lines.push(Self {
+                    kind,
+                    address: format!("{host}:{port}").parse().expect("an address"),
+                    secret: Vec::new(),
+                    payload_type: payload_type.unwrap_or(0),
+                });
+            } else if let (Some(rest), Some(last)) = (line.split_once("inline:"), lines.last_mut())
+            {
+                let text = rest.1.split('|').next().unwrap_or_default().trim();
+                last.secret = STANDARD.decode(text).unwrap_or_default();
+            }
+        }
+        lines.retain(|line| line.address.port() != 0);
+        lines
+    }
 }
 
 /// What a G.711 mu-law byte stands for (G.711 table 2a).
@@ -96,6 +156,23 @@ impl Phone {
     /// # Panics
     /// When nobody answers within five seconds, or not with what was offered.
     pub fn call(server: SocketAddr, uri: &str) -> Result<Self, String> {
+        Self::call_as(server, uri, "probe", None)
+    }
+
+    /// The same under a name, and with a picture.
+    ///
+    /// # Errors
+    /// As [`Phone::call`].
+    ///
+    /// # Panics
+    /// As [`Phone::call`].
+    pub fn call_as(
+        server: SocketAddr,
+        uri: &str,
+        name: &str,
+        clip: Option<&Clip>,
+    ) -> Result<Self, String> {
+        let eye = clip.map(Eye::new);
         let mut rng = rand::rng();
         let sip = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let rtp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -110,10 +187,11 @@ impl Phone {
         let sdp = format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
              m=audio {port} RTP/SAVP 0\r\na=rtpmap:0 PCMU/8000\r\n\
-             a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\na=ptime:20\r\na=sendrecv\r\n"
+             a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\na=ptime:20\r\na=sendrecv\r\n{}",
+            eye.as_ref().map(Eye::offer).unwrap_or_default()
         );
         let (call_id, tag): (u64, u32) = (rng.random(), rng.random());
-        let from = format!("<sip:probe@{me}>;tag={tag:08x}");
+        let from = format!("\"{name}\" <sip:probe@{me}>;tag={tag:08x}");
         let contact = format!("<sip:probe@{me}>");
         let invite = format!(
             "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{call_id:016x};rport\r\n\
@@ -136,20 +214,7 @@ impl Phone {
         };
         let status = answer.lines().next().unwrap_or_default().to_owned();
         let to = header(&answer, "To").expect("a To header").to_owned();
-        let mut phone_parts = (String::new(), None, None);
-        for line in answer.lines() {
-            if let Some(rest) = line.strip_prefix("c=IN IP4 ") {
-                phone_parts.0 = rest.trim().to_owned();
-            } else if let Some(rest) = line.strip_prefix("m=audio ") {
-                phone_parts.1 = rest
-                    .split(' ')
-                    .next()
-                    .and_then(|port| port.parse::<u16>().ok());
-            } else if let Some(rest) = line.split_once("inline:") {
-                let text = rest.1.split('|').next().unwrap_or_default().trim();
-                phone_parts.2 = STANDARD.decode(text).ok();
-            }
-        }
+        let lines = Answered::read(&answer);
         let accepted = status.starts_with("SIP/2.0 200");
         let target = if accepted {
             let contact = header(&answer, "Contact").expect("a Contact header");
@@ -173,11 +238,13 @@ impl Phone {
         if !accepted {
             return Err(status);
         }
-        let (host, port, their_secret) = phone_parts;
-        let media = format!("{host}:{}", port.expect("an m-line"))
-            .parse()
-            .expect("an address");
-        let theirs = their_secret.expect("an answer with a key");
+        let audio = lines.iter().find(|line| line.kind == "audio");
+        let audio = audio.expect("an m-line for sound");
+        let (media, theirs) = (audio.address, &audio.secret);
+        let eye = eye.map(|eye| {
+            let video = lines.iter().find(|line| line.kind == "video");
+            eye.answered(video.expect("an m-line for the picture"))
+        });
         let keys =
             |secret: &[u8]| MasterKeys::new(SUITE, secret).expect("30 bytes of key and salt");
         sip.set_nonblocking(true).expect("a mode");
@@ -194,13 +261,14 @@ impl Phone {
             media,
             sender: Sender::new(SUITE, &keys(&secret)),
             next_index: AtomicU64::new(100),
-            receiver: Receiver::new(SUITE, &keys(&theirs)),
+            receiver: Receiver::new(SUITE, &keys(theirs)),
             ssrc: rng.random(),
             timestamp: rng.random(),
             phase: 0.0,
             heard: Vec::new(),
             refused: 0,
             ended: false,
+            eye,
         })
     }
 
@@ -228,11 +296,15 @@ impl Phone {
         while start.elapsed() < span {
             for (phone, hz) in phones.iter_mut() {
                 phone.say(*hz);
+                phone.show();
             }
             next += PACKET;
-            while Instant::now() < next {
+            loop {
                 for (phone, _) in phones.iter_mut() {
                     phone.listen();
+                }
+                if Instant::now() >= next {
+                    break;
                 }
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -264,7 +336,16 @@ impl Phone {
         let _ = self.rtp.send_to(&buffer[..len], self.media);
     }
 
+    fn show(&mut self) {
+        if let Some(eye) = &mut self.eye {
+            eye.show();
+        }
+    }
+
     fn listen(&mut self) {
+        if let Some(eye) = &mut self.eye {
+            eye.look();
+        }
         let mut buffer = [0; 2_048];
         while let Ok((len, from)) = self.rtp.recv_from(&mut buffer) {
             if from != self.media {
@@ -300,6 +381,21 @@ impl Phone {
                 let _ = self.sip.send_to(ok.as_bytes(), from);
             }
         }
+    }
+
+    /// Its picture.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn eye(&mut self) -> &mut Eye {
+        self.eye.as_mut().expect("a phone with a picture")
+    }
+
+    /// Longest time without sound between two moments.
+    #[must_use]
+    pub fn longest_silence(&self, from: Instant, to: Instant) -> Duration {
+        let loud = self.heard.iter().filter(|heard| heard.loud);
+        longest_gap(loud.map(|heard| heard.at), from, to)
     }
 
     /// Hears for a while without saying anything.

@@ -153,14 +153,21 @@ impl Server {
             &format!("a process for {role}"),
             Duration::from_secs(5),
             || {
-                found = children(self.pid()).into_iter().find(|&pid| {
-                    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                    command.split(|&byte| byte == 0).nth(1) == Some(role.as_bytes())
-                });
+                found = self.processes(role).first().copied();
                 found.is_some()
             },
         );
         found.expect("it was found")
+    }
+
+    /// All processes whose first argument is `role`.
+    #[must_use]
+    pub fn processes(&self, role: &str) -> Vec<u32> {
+        let is = |pid: &u32| {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            command.split(|&byte| byte == 0).nth(1) == Some(role.as_bytes())
+        };
+        children(self.pid()).into_iter().filter(is).collect()
     }
 
     /// `kill -9` of a role; returns the process id that died.
@@ -169,9 +176,18 @@ impl Server {
     /// When it cannot be killed.
     pub fn kill(&self, role: &str) -> u32 {
         let pid = self.process(role);
-        let raw = Pid::from_raw(pid.cast_signed()).expect("a process id");
-        kill_process(raw, Signal::KILL).expect("it can be killed");
+        kill(pid);
         pid
+    }
+
+    /// `kill -9` of all processes of a role.
+    ///
+    /// # Panics
+    /// When there is none, or it cannot be killed.
+    pub fn kill_all(&self, role: &str) {
+        let all = self.processes(role);
+        assert!(!all.is_empty(), "no process for {role}");
+        all.into_iter().for_each(kill);
     }
 
     /// Resident memory of a role in KiB, file mappings and the arena left out.
@@ -250,6 +266,11 @@ impl Drop for Server {
             let _ = self.child.wait();
         }
     }
+}
+
+fn kill(pid: u32) {
+    let raw = Pid::from_raw(pid.cast_signed()).expect("a process id");
+    kill_process(raw, Signal::KILL).expect("it can be killed");
 }
 
 fn read(path: &Path) -> String {
