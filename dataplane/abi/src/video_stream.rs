@@ -137,8 +137,9 @@ pub struct VideoConfig {
     pub tx_key_epoch: u16,
     /// See [`crate::LegConfig::rx_key_epoch`].
     pub rx_key_epoch: u16,
-    /// Zero.
-    pub reserved: [u8; 6],
+    /// With BUNDLED: the m-line's identification tag (RFC 8843 section 15), zeros after
+    /// its end; all zeros where it is longer, and packets are told apart without it.
+    pub mid: [u8; 6],
     /// Keys under which we send.
     pub tx_keys: MasterKeys,
     /// Keys under which we receive.
@@ -170,6 +171,27 @@ impl VideoConfig {
     #[must_use]
     pub const fn suite(&self) -> Option<SrtpSuite> {
         SrtpSuite::from_u8(self.srtp_suite)
+    }
+
+    /// The payload type that a received one sends again (RFC 4588).
+    #[must_use]
+    pub fn rx_repaired(&self, rtx_payload_type: u8) -> Option<VideoPayload> {
+        let repairs = |payload: &&VideoPayload| {
+            payload.codec != 0
+                && payload.rtx_payload_type == rtx_payload_type
+                && rtx_payload_type != crate::NO_PAYLOAD_TYPE
+        };
+        self.payloads.iter().find(repairs).copied()
+    }
+
+    /// [`VideoConfig::mid`] of a tag.
+    #[must_use]
+    pub fn mid_of(tag: &str) -> [u8; 6] {
+        let mut mid = [0; 6];
+        if let Some(place) = mid.get_mut(..tag.len()) {
+            place.copy_from_slice(tag.as_bytes());
+        }
+        mid
     }
 
     /// The switches.

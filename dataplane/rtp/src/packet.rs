@@ -200,6 +200,23 @@ impl<'a> RtpPacket<'a> {
     }
 }
 
+/// The extension element with this id of a packet whose payload may be encrypted; 0 is
+/// no id. See [`RtpPacket::extension_element`].
+#[must_use]
+pub fn header_extension(datagram: &[u8], id: u8) -> Option<&[u8]> {
+    if id == 0 {
+        return None;
+    }
+    let header_len = header_len(datagram).ok()?;
+    let clear = RtpPacket {
+        bytes: datagram,
+        header: RtpHeader::default(),
+        header_len,
+        payload_end: header_len,
+    };
+    clear.extension_element(id)
+}
+
 fn one_byte_element(mut bytes: &[u8], wanted: u8) -> Option<&[u8]> {
     loop {
         let (&head, rest) = bytes.split_first()?;

@@ -21,8 +21,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use plenum_abi::{
-    ModuleReceiver, Nanos, RejectReason, SlotRef, SlotState, VideoCodec, VideoConfig, VideoFlags,
-    VideoRecord, receiver_flags,
+    ModuleReceiver, Nanos, RejectReason, SlotRef, SlotState, VIDEO_RX_STREAMS, VideoCodec,
+    VideoConfig, VideoFlags, VideoRecord, receiver_flags,
 };
 use plenum_pool::Lease;
 use plenum_rtp::rtcp::RtcpTimerConfig;
@@ -33,6 +33,7 @@ use rand::Rng;
 
 use crate::counters::{add, set};
 use crate::report::{Reports, ReportsConfig};
+use crate::transports::Bundle;
 
 use inbound::Inflow;
 pub(crate) use inbound::{Inlet, VideoInbound};
@@ -53,7 +54,11 @@ const SESSION_BPS: u32 = 1_000_000;
 pub(crate) struct VideoStream {
     pub(crate) slot: u32,
     pub(crate) config: VideoConfig,
+    /// What its leg's transport gives it; `None` for a stream with sockets of its own.
+    bundle: Option<Bundle>,
     path: Path,
+    /// SSRCs under which the far end sent it, retransmissions included; 0 for none.
+    ssrcs: [u32; VIDEO_RX_STREAMS],
     inflow: Option<Inflow>,
     key_frames: KeyFrameRequests,
     /// Number of the last full intra request (RFC 5104 section 4.3.1).
@@ -81,10 +86,8 @@ pub(crate) fn check(config: &VideoConfig) -> Result<(), RejectReason> {
             ) && payload.payload_type < 128
     };
     let suite_known = config.srtp_suite == 0 || config.suite().is_some();
-    let supported = config.payloads.iter().all(payload_known)
-        && config.tx_payload().is_some()
-        && suite_known
-        && !config.flags().contains(VideoFlags::BUNDLED);
+    let supported =
+        config.payloads.iter().all(payload_known) && config.tx_payload().is_some() && suite_known;
     supported.then_some(()).ok_or(RejectReason::Unsupported)
 }
 
@@ -94,7 +97,7 @@ impl VideoStream {
     pub(crate) fn create(
         now: Nanos,
         at: (u32, u32),
-        config: VideoConfig,
+        (wanted, bundle): (VideoConfig, Option<Bundle>),
         leg_guid: [u8; 16],
         record: &VideoRecord,
         driver: &Driver,
@@ -104,12 +107,13 @@ impl VideoStream {
         record.state.store(free, Ordering::Release);
         record.last_received.store(0, Ordering::Relaxed);
         record.stats.reset();
+        let config = path::with_bundle(&wanted, bundle.as_ref());
         path::begin(record, &config, rng);
-        record.config.store(&config);
+        record.config.store(&wanted);
         record
             .generation
             .store(config.generation, Ordering::Release);
-        let stream = Self::adopt(now, at, config, leg_guid, record, driver, rng);
+        let stream = Self::adopt(now, at, (wanted, bundle), leg_guid, record, driver, rng);
         record
             .state
             .store(SlotState::Live as u32, Ordering::Release);
@@ -120,12 +124,13 @@ impl VideoStream {
     pub(crate) fn adopt(
         now: Nanos,
         (slot, socket): (u32, u32),
-        config: VideoConfig,
+        (wanted, bundle): (VideoConfig, Option<Bundle>),
         leg_guid: [u8; 16],
         record: &VideoRecord,
         driver: &Driver,
         rng: &mut impl Rng,
     ) -> Self {
+        let config = path::with_bundle(&wanted, bundle.as_ref());
         let feedback =
             config.flags().contains(VideoFlags::PLI) || config.flags().contains(VideoFlags::NACK);
         let timer = match feedback {
@@ -143,7 +148,9 @@ impl VideoStream {
         }
         Self {
             slot,
-            path: Path::new(now, socket, &config, record, driver, rng),
+            path: Path::new(now, socket, (&config, bundle.as_ref()), record, driver, rng),
+            bundle,
+            ssrcs: [0; VIDEO_RX_STREAMS],
             inflow: None,
             key_frames,
             fir_command: rng.random(),
@@ -162,13 +169,42 @@ impl VideoStream {
     pub(crate) fn update(
         &mut self,
         now: Nanos,
+        wanted: VideoConfig,
+        record: &VideoRecord,
+        driver: &Driver,
+        rng: &mut impl Rng,
+    ) {
+        record.config.store(&wanted);
+        let config = path::with_bundle(&wanted, self.bundle.as_ref());
+        self.turn_into(now, config, record, driver, rng);
+    }
+
+    /// Takes what its leg's transport has come to: keys, a path, or the loss of it.
+    pub(crate) fn set_bundle(
+        &mut self,
+        now: Nanos,
+        bundle: Bundle,
+        record: &VideoRecord,
+        driver: &Driver,
+        rng: &mut impl Rng,
+    ) {
+        let config = path::with_bundle(&self.config, Some(&bundle));
+        let was_open = self.path.is_open();
+        self.bundle = Some(bundle);
+        self.turn_into(now, config, record, driver, rng);
+        self.path.set_route(bundle.route);
+        self.awaits_key_frame |= !was_open;
+    }
+
+    fn turn_into(
+        &mut self,
+        now: Nanos,
         config: VideoConfig,
         record: &VideoRecord,
         driver: &Driver,
         rng: &mut impl Rng,
     ) {
         let before = std::mem::replace(&mut self.config, config);
-        record.config.store(&config);
         self.path.update(now, &before, &config, record, driver, rng);
         if config.payloads != before.payloads {
             self.packetizer = Packetizer::new(&config, rng);
@@ -210,11 +246,25 @@ impl VideoStream {
         self.config.flags().contains(VideoFlags::CONTENT)
     }
 
-    /// The receiver that a module sees in it; `None` where nothing may be sent.
+    /// Whether it came under this SSRC before.
+    pub(crate) fn knows(&self, ssrc: u32) -> bool {
+        ssrc != 0 && self.ssrcs.contains(&ssrc)
+    }
+
+    /// Notes an SSRC of a packet that was authenticated; the oldest is forgotten.
+    fn note_ssrc(&mut self, ssrc: u32) {
+        if !self.knows(ssrc) {
+            self.ssrcs.rotate_right(1);
+            self.ssrcs[0] = ssrc;
+        }
+    }
+
+    /// The receiver that a module sees in it; `None` where nothing may be sent, or
+    /// cannot yet.
     pub(crate) fn receiver(&mut self, conference: SlotRef, layout: u8) -> Option<ModuleReceiver> {
         let flags = self.config.flags();
         let payload = self.config.tx_payload()?;
-        if !flags.contains(VideoFlags::SEND) {
+        if !flags.contains(VideoFlags::SEND) || !self.path.is_open() {
             return None;
         }
         let _ = self.rate.take_change();

@@ -1,7 +1,9 @@
 //! The loop.
 
 mod browsers;
+mod bundled;
 mod commands;
+mod looks;
 mod pictures;
 
 use std::io;

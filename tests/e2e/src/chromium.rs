@@ -38,8 +38,21 @@ impl Chromium {
     /// When Chromium cannot be started.
     #[must_use]
     pub fn open(folder: &Path, name: &str, url: &str, hz: f64) -> Self {
+        Self::open_with(folder, name, url, hz, None)
+    }
+
+    /// The same with a camera that shows what a filter of ffmpeg's makes.
+    ///
+    /// # Panics
+    /// When Chromium or ffmpeg cannot be started.
+    #[must_use]
+    pub fn open_with(folder: &Path, name: &str, url: &str, hz: f64, camera: Option<&str>) -> Self {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder");
+        let camera = camera.map(|filter| {
+            let film = crate::eye::film(&folder.join("shows.mjpeg"), filter);
+            format!("--use-file-for-fake-video-capture={}", film.display())
+        });
         let tone = folder.join("says.wav");
         write_tone(&tone, hz, 30);
         let log = fs::File::create(folder.join("log")).expect("a file");
@@ -71,6 +84,7 @@ impl Chromium {
                 "--user-data-dir={}",
                 folder.join("profile").display()
             ))
+            .args(camera)
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

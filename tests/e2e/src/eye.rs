@@ -5,9 +5,9 @@
 //! when each came; pictures are made and judged by others' codecs.
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -124,6 +124,19 @@ pub fn source(filter: &str, lines: u32) -> String {
     let joint = if filter.contains('=') { ':' } else { '=' };
     let width = lines * 16 / 9;
     format!("{filter}{joint}s={width}x{lines}:r={FPS}")
+}
+
+/// Two seconds of what a filter makes, 360p, for a browser's camera, which repeats them.
+///
+/// # Panics
+/// When ffmpeg fails.
+#[must_use]
+pub fn film(file: &Path, filter: &str) -> PathBuf {
+    let mut command = ffmpeg();
+    command.args(["-f", "lavfi", "-i", &source(filter, 360), "-t", "2"]);
+    command.args(["-pix_fmt", "yuvj420p", "-q:v", "2", "-f", "mjpeg"]);
+    run(command.arg(file));
+    file.to_owned()
 }
 
 /// A byte stream with access unit delimiters, cut at each of them.
@@ -592,19 +605,25 @@ fn decode(
     drop(file);
     let mut command = ffmpeg();
     command.args(["-f", format, "-i"]).arg(&input);
-    let filter = format!("select=gte(n\\,{skip}),scale={width}:{height}:flags=area");
+    // Not by a filter of ffmpeg's that counts: it counts anew when the size changes.
+    let filter = format!("scale={width}:{height}:flags=area");
     command.args(["-vf", &filter, "-vsync", "passthrough"]);
     command.args(["-f", "rawvideo", "-pix_fmt", "rgb24"]);
     // It grumbles at a change of size, which is what some tests are about.
     run(command.arg(&output).stderr(Stdio::null()));
-    let bytes = fs::read(&output).expect("pictures");
+    let len = 3 * width * height;
+    let mut bytes = Vec::new();
+    let mut file = fs::File::open(&output).expect("pictures");
     let _ = fs::remove_file(&output);
+    file.seek(SeekFrom::Start((skip * len) as u64))
+        .expect("pictures");
+    file.read_to_end(&mut bytes).expect("pictures");
     let image = |rgb: &[u8]| Image {
         width,
         height,
         rgb: rgb.to_vec(),
     };
-    bytes.chunks_exact(3 * width * height).map(image).collect()
+    bytes.chunks_exact(len).map(image).collect()
 }
 
 /// What a filter of ffmpeg's makes, not encoded: its first pictures.

@@ -3,6 +3,7 @@
 (() => {
   const me = { heard: [], roster: [], errors: [], muted: null, welcome: null };
   let socket, token, connection, audio, analyser;
+  const views = {};
 
   const say = (message) => socket.send(JSON.stringify(message));
 
@@ -74,7 +75,14 @@
         usernameFragment: candidate.usernameFragment });
     };
     const context = new AudioContext();
-    connection.ontrack = ({ track }) => {
+    connection.ontrack = ({ track, transceiver }) => {
+      if (track.kind === "video") {
+        const video = document.createElement("video");
+        video.muted = true;
+        video.srcObject = new MediaStream([track]);
+        video.play().catch(() => {});
+        views[transceiver.mid] = video;
+      }
       if (track.kind !== "audio" || audio) return;
       const received = new MediaStream([track]);
       // Chromium decodes remote sound only where an element plays it, too.
@@ -113,6 +121,23 @@
     const at = Math.round(hz * analyser.fftSize / me.rate);
     const level = Math.max(...bins.slice(at - 2, at + 3));
     return Number.isFinite(level) ? level : -200;
+  };
+
+  // What is seen on an m-line now: its size, and shares of some colours.
+  me.view = (mid, colours) => {
+    const video = views[mid];
+    if (!video || !video.videoWidth) return null;
+    const canvas = new OffscreenCanvas(160, 90);
+    const context = canvas.getContext("2d");
+    context.drawImage(video, 0, 0, 160, 90);
+    const { data } = context.getImageData(0, 0, 160, 90);
+    const shares = colours.map((colour) => {
+      let count = 0;
+      for (let at = 0; at < data.length; at += 4)
+        if (colour.every((part, n) => Math.abs(data[at + n] - part) < 48)) count++;
+      return count / (160 * 90);
+    });
+    return { width: video.videoWidth, height: video.videoHeight, shares };
   };
 
   me.inbound = async (kind) => {

@@ -1,9 +1,13 @@
 //! A real browser and a real telephone in one meeting.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use plenum_abi::VideoCodec;
 use plenum_e2e::baresip::Baresip;
 use plenum_e2e::chromium::Chromium;
+use plenum_e2e::eye::Clip;
+use plenum_e2e::phone::Phone;
 use plenum_e2e::server::Server;
 use plenum_e2e::wait_until;
 use serde_json::Value;
@@ -15,11 +19,11 @@ const PHONE_HZ: f64 = 440.0;
 /// The others' tone is at least so far above one's own, dB.
 const APART_DB: f64 = 25.0;
 
-fn join(server: &Server, name: &str, hz: f64) -> (Chromium, Value) {
+fn join(server: &Server, name: &str, hz: f64, camera: Option<&str>) -> (Chromium, Value) {
     let web = server.ready()["web"].as_str().expect("an address");
     let call_id = server.ready()["demo_space"]["call_id"].as_str();
     let call_id = call_id.expect("a meeting ID");
-    let mut browser = Chromium::open(server.folder(), name, web, hz);
+    let mut browser = Chromium::open_with(server.folder(), name, web, hz, camera);
     browser.run(PAGE);
     let joined = browser.run(&format!("plenum.join('{call_id}', '{name}')"));
     (browser, joined)
@@ -56,7 +60,7 @@ fn a_browser_and_a_phone_hear_each_other_through_a_restart() {
         "opus",
         PHONE_HZ,
     );
-    let (mut ann, joined) = join(&server, "Ann", BROWSER_HZ);
+    let (mut ann, joined) = join(&server, "Ann", BROWSER_HZ, None);
     assert_eq!(joined["spaceName"], "Demonstration");
     assert_eq!(ann.run("plenum.media()"), "connected");
     wait_until("two legs", Duration::from_secs(10), || server.legs() == 2);
@@ -109,4 +113,83 @@ fn a_browser_and_a_phone_hear_each_other_through_a_restart() {
     assert!(theirs - own >= APART_DB, "{theirs:.1} and {own:.1} dB");
     ann.run("plenum.say({ type: 'leave' })");
     wait_until("nobody left", Duration::from_secs(5), || server.legs() == 0);
+}
+
+const RED: [u8; 3] = [254, 0, 0];
+const GREEN: [u8; 3] = [0, 128, 0];
+const BLUE: [u8; 3] = [0, 0, 254];
+
+/// Waits until a browser's view shows the colours that it should, and not the others.
+fn sees(browser: &mut Chromium, name: &str, wanted: [bool; 3]) {
+    let script = format!("plenum.view('1', {:?})", [RED, GREEN, BLUE]);
+    let mut seen = Value::Null;
+    let started = Instant::now();
+    loop {
+        seen = match browser.run(&script) {
+            Value::Null => seen,
+            view => view,
+        };
+        let right = seen["shares"].as_array().is_some_and(|shares| {
+            shares.iter().zip(wanted).all(|(share, wanted)| {
+                let share = share.as_f64().unwrap_or(0.0);
+                if wanted { share > 0.15 } else { share < 0.002 }
+            })
+        });
+        if right {
+            eprintln!("{name} sees {seen} after {:?}", started.elapsed());
+            return;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{name} sees {seen}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Two browsers and a room: each sees the other two.
+#[test]
+fn browsers_and_a_room_see_each_other() {
+    let server = Server::start("browser-video", &[]);
+    let clip = Clip::new(VideoCodec::H264, "color=red", 720, 300_000);
+    let room = Phone::call_as(server.sip("udp"), &server.demo_uri(), "Room", Some(&clip));
+    let mut room = room.expect("the call is answered");
+    let done = AtomicBool::new(false);
+    let since = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                room.talk(440.0, Duration::from_millis(200));
+            }
+        });
+        let talk = || {
+            let (mut ann, _) = join(&server, "Ann", 660.0, Some("color=green"));
+            let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
+            assert_eq!(ann.run("plenum.media()"), "connected");
+            assert_eq!(ben.run("plenum.media()"), "connected");
+            sees(&mut ann, "Ann", [true, false, true]);
+            sees(&mut ben, "Ben", [true, true, false]);
+            // A camera that is switched off is seen no more; on again, it is.
+            ann.run("plenum.say({ type: 'mute', video: true })");
+            sees(&mut ben, "Ben", [true, false, false]);
+            ann.run("plenum.say({ type: 'mute', video: false })");
+            sees(&mut ben, "Ben", [true, true, false]);
+            let since = Instant::now();
+            std::thread::sleep(Duration::from_secs(2));
+            for browser in [&mut ann, &mut ben] {
+                assert_eq!(browser.run("plenum.errors.length"), 0);
+            }
+            since
+        };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(talk));
+        done.store(true, Ordering::Relaxed);
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    let pictures = room.eye().decoded(server.folder(), since, (160, 90));
+    let picture = &pictures.last().expect("a picture").1;
+    let shares = [RED, GREEN, BLUE].map(|colour| picture.share(colour));
+    eprintln!("the room sees {shares:.3?}");
+    assert!(
+        shares[0] < 0.002 && shares[1] > 0.15 && shares[2] > 0.15,
+        "{shares:?}"
+    );
 }

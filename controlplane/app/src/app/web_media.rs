@@ -19,8 +19,8 @@ use crate::{Place, Reach};
 
 /// Candidates that are taken after each offer.
 const CANDIDATES_MAX: usize = 64;
-/// Layers of simulcast that the media plane can choose from.
-const LAYERS_MAX: usize = 3;
+/// Layers of simulcast that the media plane can choose from: none yet.
+const LAYERS_MAX: usize = 0;
 /// Codecs of video, best first. H.264 first because a view that SIP legs share
 /// with browsers is then encoded once.
 const VIDEO_CODECS: [VideoCodec; 2] = [VideoCodec::H264, VideoCodec::Vp8];
@@ -324,6 +324,7 @@ fn local_web(leg: &Leg, reach: Reach, audio_ssrc: u32, ice: IceCredentials) -> L
         main: stream(StreamKind::Main),
         content: stream(StreamKind::Content),
         layers_max: LAYERS_MAX,
+        transport_cc: false,
     }
 }
 
@@ -354,6 +355,7 @@ fn negotiated(config: &mut VideoConfig, kind: StreamKind, agreed: &WebVideo) {
         *slot = *payload;
     }
     config.payloads = payloads;
+    config.mid = VideoConfig::mid_of(&agreed.mid);
     config.tx_bit_rate_bps_max = agreed.bit_rate_bps_max;
     // Where media goes is the transport's to say.
     config.remote_rtp = SocketAddress::UNKNOWN;

@@ -165,13 +165,14 @@ fn video(session: &Session, media: &Media, role: Role, local: &LocalWeb) -> Line
         _ => Vec::new(),
     };
     let video = WebVideo {
+        mid: offer::mid(media).unwrap_or_default().to_owned(),
         payloads: choices.iter().map(|choice| choice.payload).collect(),
         direction,
         nack: feedback.nack,
         pli: feedback.pli,
         fir: feedback.fir,
         remb: feedback.remb,
-        transport_cc: feedback.transport_cc,
+        transport_cc: feedback.transport_cc && local.transport_cc,
         bit_rate_bps_max: attributes::bit_rate_bps_max(&media.bandwidths),
         layers,
     };
@@ -247,7 +248,7 @@ fn write_head(
     };
     let _ = write!(
         out,
-        "a=mid:{mid}\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n\
+        "a=mid:{mid}\r\na=rtcp-mux\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n\
          a=ice-options:trickle\r\na=fingerprint:sha-256 ",
         local.ice.ufrag(),
         local.ice.pwd()
@@ -268,11 +269,11 @@ fn write_body(out: &mut String, media: &Media, line: &Line, local: &LocalWeb) {
     match line {
         Line::Off => {}
         Line::Silent(formats) => {
-            write_formats(out, media, formats);
+            write_formats(out, media, local, formats);
             out.push_str("a=inactive\r\n");
         }
         Line::Audio(audio, formats) => {
-            write_formats(out, media, formats);
+            write_formats(out, media, local, formats);
             let _ = write!(out, "a={}\r\n", audio.direction.attribute());
             if audio.direction.send {
                 write_source(out, local, "mix", "audio", local.audio_ssrc, None);
@@ -310,7 +311,7 @@ fn write_body(out: &mut String, media: &Media, line: &Line, local: &LocalWeb) {
     }
 }
 
-fn write_formats(out: &mut String, media: &Media, formats: &[(u8, Format)]) {
+fn write_formats(out: &mut String, media: &Media, local: &LocalWeb, formats: &[(u8, Format)]) {
     for (number, format) in formats {
         let _ = match format {
             Format::Codec(AudioCodec::Pcmu) => write!(out, "a=rtpmap:{number} PCMU/8000\r\n"),
@@ -327,7 +328,7 @@ fn write_formats(out: &mut String, media: &Media, formats: &[(u8, Format)]) {
             Format::ComfortNoise => write!(out, "a=rtpmap:{number} CN/8000\r\n"),
         };
         let is_codec = matches!(format, Format::Codec(_));
-        if is_codec && Feedback::of(media, *number).transport_cc {
+        if is_codec && local.transport_cc && Feedback::of(media, *number).transport_cc {
             let _ = write!(out, "a=rtcp-fb:{number} transport-cc\r\n");
         }
     }

@@ -117,6 +117,7 @@ fn local() -> LocalWeb {
             bit_rate_bps_max: 0,
         }),
         layers_max: 3,
+        transport_cc: true,
     }
 }
 
@@ -158,6 +159,7 @@ fn a_browser_joins_with_everything() {
     assert_eq!(audio.direction, Direction::BOTH);
     assert!(audio.opus.unwrap().in_band_fec);
     let main = main.unwrap();
+    assert_eq!(main.mid, "1");
     let types: Vec<_> = main
         .payloads
         .iter()

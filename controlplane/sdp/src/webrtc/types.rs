@@ -34,6 +34,8 @@ pub struct LocalWeb {
     pub content: Option<LocalVideo>,
     /// Most layers of simulcast that we take; less than 2 is none.
     pub layers_max: usize,
+    /// We answer packets with transport-wide feedback.
+    pub transport_cc: bool,
 }
 
 /// What we send and take on one video line.
@@ -101,6 +103,8 @@ pub struct WebAudio {
 /// A video line; maps to `plenum_abi::VideoConfig`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WebVideo {
+    /// Identification tag of the line (RFC 8843).
+    pub mid: String,
     /// Accepted payload types, 1 to 4; the first is what we send.
     pub payloads: Vec<VideoPayload>,
     /// Seen from us.

@@ -47,7 +47,7 @@ impl Leg {
         let bytes = driver.bytes(&inbound.lease);
         let kind = classify(bytes);
         let mux = self.config.flags().contains(LegFlags::RTCP_MUX);
-        if self.bundle.is_some() && !self.is_sound(kind, bytes) {
+        if self.bundle.is_some() && kind == Kind::Rtp && !self.is_sound(bytes) {
             add(&record.stats.rx_discarded, 1);
             return driver.release(inbound.lease);
         }
@@ -63,24 +63,19 @@ impl Leg {
         }
     }
 
-    /// Whether a packet of a bundle is the leg's own: its sound, or reports of whoever
-    /// makes it. Pictures come the same way under the same keys, and a receive context
-    /// has room for few streams.
-    fn is_sound(&self, kind: Kind, bytes: &[u8]) -> bool {
-        match kind {
-            Kind::Rtp => {
-                let payload_type = bytes[1] & 0x7f;
-                self.config.rx_codec(payload_type).is_some()
-                    || payload_type == self.config.telephone_event_payload_type
-                    || payload_type == self.config.comfort_noise_payload_type
-            }
-            Kind::Rtcp => {
-                let sender = bytes.get(4..).and_then(|rest| rest.first_chunk());
-                let stream = self.stream.as_ref().map(|stream| stream.ssrc);
-                stream.is_none() || sender.map(|ssrc| u32::from_be_bytes(*ssrc)) == stream
-            }
-            _ => false,
-        }
+    /// Whether an RTP packet of a bundle is the leg's own sound. Pictures come the same
+    /// way under the same keys, and a receive context has room for few streams.
+    pub(crate) fn is_sound(&self, packet: &[u8]) -> bool {
+        let payload_type = packet[1] & 0x7f;
+        self.config.rx_codec(payload_type).is_some()
+            || payload_type == self.config.telephone_event_payload_type
+            || payload_type == self.config.comfort_noise_payload_type
+    }
+
+    /// Takes reports of its bundle that a stream of pictures has opened. A goodbye in
+    /// them may be that stream's.
+    pub(crate) fn on_opened_reports(&mut self, now: Nanos, compound: &[u8]) {
+        let _ = self.reports.on_compound(now, compound, self.config.tx_ssrc);
     }
 
     fn on_rtp(

@@ -14,7 +14,7 @@ use plenum_rtp::learning::{RtcpEvidence, RtpEvidence};
 use plenum_rtp::packet::{Kind, RtpPacket, classify};
 use plenum_rtp::reception::{Reception, Sequence};
 use plenum_rtp::rtcp::{Compound, CompoundWriter, RtcpPacket};
-use plenum_rtp::video::{Arrival, Assembler, Pop, ReorderBuffer, ReorderConfig, UnitInfo};
+use plenum_rtp::video::{Arrival, Assembler, Pop, ReorderBuffer, ReorderConfig, UnitInfo, rtx};
 use plenum_srtp::{Receiver, Reject, TAIL_MAX};
 use plenum_uring::Driver;
 use rand::Rng;
@@ -110,6 +110,10 @@ impl VideoStream {
             return refuse(inlet, inbound.lease);
         }
         self.note_heard(inbound.now, record, inlet.events);
+        self.note_ssrc(header.ssrc);
+        if let Some(payload) = self.config.rx_repaired(header.payload_type) {
+            return self.on_retransmission(inbound, payload.codec, record, inlet);
+        }
         let codec = self
             .config
             .rx_payload(header.payload_type)
@@ -140,6 +144,45 @@ impl VideoStream {
         let _ = inflow
             .reorder
             .insert(inbound.now, arrival, Held::new(inbound.lease));
+        self.drain(inbound.now, record, inlet);
+    }
+
+    /// Takes a packet that was sent again under an SSRC of its own (RFC 4588).
+    fn on_retransmission(
+        &mut self,
+        mut inbound: VideoInbound,
+        codec: u8,
+        record: &VideoRecord,
+        inlet: &mut Inlet<'_>,
+    ) {
+        let bytes = inlet.driver.bytes(&inbound.lease);
+        let packet = RtpPacket::parse(bytes).ok();
+        let original = packet.as_ref().and_then(|packet| {
+            let (sequence, _) = rtx::original(packet.payload())?;
+            let mut range = packet.payload_range();
+            range.start += rtx::HEAD_LEN;
+            let arrival = Arrival {
+                sequence,
+                timestamp: packet.header.timestamp,
+                marker: packet.header.marker,
+                key_frame_start: false,
+            };
+            Some((arrival, range))
+        });
+        let wanted = |inflow: &&mut Inflow| inflow.codec as u8 == codec;
+        // Without an original it only measured the path.
+        let (Some((arrival, range)), Some(inflow)) =
+            (original, self.inflow.as_mut().filter(wanted))
+        else {
+            return inlet.driver.release(inbound.lease);
+        };
+        add(&record.stats.rx_packets, 1);
+        add(&record.stats.rx_bytes, inbound.lease.len() as u64);
+        let lease = &mut inbound.lease;
+        let trimmed = lease.trim_front(range.start) && lease.set_len(range.len());
+        debug_assert!(trimmed, "a payload lies within its packet");
+        let held = Held::new(inbound.lease);
+        let _ = inflow.reorder.insert(inbound.now, arrival, held);
         self.drain(inbound.now, record, inlet);
     }
 
@@ -252,7 +295,29 @@ impl VideoStream {
         inlet.driver.release(inbound.lease);
     }
 
-    fn on_compound(&mut self, inbound: &VideoInbound, record: &VideoRecord, inlet: &mut Inlet<'_>) {
+    /// Opens reports of a bundle, which may be about any stream of it; the lease, if
+    /// they are good.
+    pub(crate) fn open_reports(
+        &mut self,
+        mut inbound: VideoInbound,
+        record: &VideoRecord,
+        inlet: &mut Inlet<'_>,
+    ) -> Option<VideoInbound> {
+        if self.decrypt(Receiver::unprotect_rtcp, &mut inbound, record, inlet) {
+            return Some(inbound);
+        }
+        add(&record.stats.rx_refused, 1);
+        inlet.driver.release(inbound.lease);
+        None
+    }
+
+    /// Takes what opened reports say of it.
+    pub(crate) fn on_compound(
+        &mut self,
+        inbound: &VideoInbound,
+        record: &VideoRecord,
+        inlet: &mut Inlet<'_>,
+    ) {
         let Ok(compound) = Compound::parse(inlet.driver.bytes(&inbound.lease)) else {
             return add(&record.stats.rx_refused, 1);
         };

@@ -1,8 +1,10 @@
-//! Keys and addresses of a stream with sockets of its own.
+//! Keys and addresses of a stream.
 //!
 //! A seam: a stream knows that packets can be opened and protected and that they
-//! have somewhere to go. Here that is SDES-SRTP or plain RTP on the stream's own
-//! pair of sockets, with addresses by the learning rule.
+//! have somewhere to go. With SIP that is SDES-SRTP or plain RTP on the stream's own
+//! pair of sockets, with addresses by the learning rule; with a browser it is what
+//! its leg's transport has come to, under one key for all streams, each with an SSRC
+//! and counters of its own.
 
 use std::sync::atomic::Ordering;
 
@@ -13,6 +15,8 @@ use plenum_rtp::learning::{AddressLearner, Decision, LearnConfig, RtcpEvidence, 
 use plenum_srtp::{PendingTag, Receiver, Reject, Sender, StreamState};
 use plenum_uring::{Destination, Driver};
 use rand::Rng;
+
+use crate::transports::{Bundle, Route};
 
 /// See [`Path`].
 struct Keys {
@@ -41,6 +45,26 @@ pub(super) struct Path {
     rx_key_epoch: u32,
     rtp_to: Option<Destination>,
     rtcp_to: Option<Destination>,
+    /// Where a bundle's packets go; `None` for a stream with sockets of its own.
+    bundled: Option<Option<Route>>,
+}
+
+/// The configuration with what a bundle decides: a transport's keys are the stream's,
+/// and so is every change of them.
+pub(super) fn with_bundle(config: &VideoConfig, bundle: Option<&Bundle>) -> VideoConfig {
+    let Some(bundle) = bundle else {
+        return *config;
+    };
+    let keys = bundle.keys.unwrap_or_default();
+    VideoConfig {
+        flags: (config.flags() | VideoFlags::RTCP_MUX).0,
+        srtp_suite: keys.suite().map_or(0, |suite| suite as u8),
+        tx_key_epoch: keys.epoch as u16,
+        rx_key_epoch: keys.epoch as u16,
+        tx_keys: keys.tx_keys,
+        rx_keys: keys.rx_keys,
+        ..*config
+    }
 }
 
 fn learn_config(config: &VideoConfig) -> LearnConfig {
@@ -99,7 +123,7 @@ impl Path {
     pub(super) fn new(
         now: Nanos,
         socket: u32,
-        config: &VideoConfig,
+        (config, bundle): (&VideoConfig, Option<&Bundle>),
         record: &VideoRecord,
         driver: &Driver,
         rng: &mut impl Rng,
@@ -124,6 +148,7 @@ impl Path {
             rx_key_epoch: u32::from(config.rx_key_epoch),
             rtp_to: None,
             rtcp_to: None,
+            bundled: bundle.map(|bundle| bundle.route),
         };
         path.prepare(driver);
         path
@@ -160,6 +185,17 @@ impl Path {
         }
     }
 
+    /// A bundle's packets go another way now.
+    pub(super) fn set_route(&mut self, route: Option<Route>) {
+        self.bundled = Some(route);
+    }
+
+    /// Whether there is somewhere to send to, and something to send under.
+    pub(super) fn is_open(&self) -> bool {
+        self.bundled
+            .is_none_or(|route| route.is_some() && self.keys.is_some())
+    }
+
     fn prepare(&mut self, driver: &Driver) {
         let prepare =
             |key, address: Option<SocketAddress>| driver.destination(key, address?.get()?);
@@ -183,11 +219,17 @@ impl Path {
 
     /// Where RTP goes: the socket's key and the address, once it is known.
     pub(super) fn rtp_route(&self) -> Option<(u32, Destination)> {
+        if let Some(route) = self.bundled {
+            return route.map(|route| (route.key, route.to));
+        }
         Some((self.socket, self.rtp_to?))
     }
 
     /// Where RTCP goes.
     pub(super) fn rtcp_route(&self) -> Option<(u32, Destination)> {
+        if self.bundled.is_some() {
+            return self.rtp_route();
+        }
         Some((self.rtcp_socket(), self.rtcp_to?))
     }
 
@@ -200,7 +242,12 @@ impl Path {
         record: &VideoRecord,
     ) -> Result<usize, Reject> {
         let Some(keys) = &mut self.keys else {
-            return Ok(packet.len());
+            // In a bundle there is no plain packet: the far end is through with the
+            // handshake before we are.
+            return match self.bundled {
+                Some(_) => Err(Reject::AuthTag),
+                None => Ok(packet.len()),
+            };
         };
         let len = unprotect(&mut keys.receiver, packet)?;
         if let Some((index, state)) = keys.receiver.changed() {
@@ -223,6 +270,7 @@ impl Path {
                 let tag = keys.sender.begin_rtp(next, buffer, len).ok()?;
                 Some((tag.packet_len(), Some(tag)))
             }
+            None if self.bundled.is_some() => None,
             None => {
                 let index = next.load(Ordering::Relaxed);
                 next.store((index + 1) & 0xffff_ffff_ffff, Ordering::Release);
@@ -241,7 +289,7 @@ impl Path {
         let next = &record.transmit.next_rtcp_index;
         match &mut self.keys {
             Some(keys) => keys.sender.protect_rtcp(next, buffer, len).ok(),
-            None => Some(len),
+            None => self.bundled.is_none().then_some(len),
         }
     }
 
@@ -253,6 +301,10 @@ impl Path {
         record: &VideoRecord,
         driver: &Driver,
     ) -> Judged {
+        if self.bundled.is_some() {
+            // ICE's affair.
+            return Judged::Good;
+        }
         match self.learner.on_rtp(now, evidence, self.keys.is_some()) {
             Decision::Accept => Judged::Good,
             Decision::Learned(address) => {
@@ -272,6 +324,9 @@ impl Path {
         record: &VideoRecord,
         driver: &Driver,
     ) -> Judged {
+        if self.bundled.is_some() {
+            return Judged::Good;
+        }
         match self.learner.on_rtcp(now, evidence, self.keys.is_some()) {
             Decision::Accept => Judged::Good,
             Decision::Learned(address) => {

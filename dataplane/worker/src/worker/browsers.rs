@@ -16,6 +16,7 @@ use super::{BrowserPorts, SetupError, Worker};
 use crate::counters::add;
 use crate::leg::Inbound;
 use crate::transports::{Bundle, Changes, Common, Desk, Port, Transports};
+use crate::video::VideoInbound;
 
 /// Deadlines of transports that one turn of the loop looks at, so that many at a
 /// time do not hold up a tick.
@@ -117,12 +118,36 @@ impl Worker {
         source: SocketAddr,
         lease: Lease,
     ) -> bool {
-        let leg = slot.and_then(|slot| {
-            let leg = self.legs.get_mut(slot as usize)?.as_mut()?;
-            let bundled = leg.config.flags().contains(LegFlags::BUNDLED);
-            Some((leg, self.view.leg(slot)?)).filter(|_| bundled)
-        });
-        let Some((leg, record)) = leg else {
+        let leg = slot.and_then(|slot| self.legs.get(slot as usize)?.as_ref());
+        let leg = leg.filter(|leg| leg.config.flags().contains(LegFlags::BUNDLED));
+        let Some(leg) = leg else {
+            self.driver.release(lease);
+            return false;
+        };
+        let slot = leg.slot;
+        let bytes = self.driver.bytes(&lease);
+        let kind = classify(bytes);
+        let lease = if kind == Kind::Rtp && leg.is_sound(bytes) {
+            lease
+        } else {
+            let inbound = VideoInbound {
+                now,
+                source: SocketAddress::from(source),
+                on_rtcp_port: false,
+                lease,
+            };
+            let taken = match kind {
+                Kind::Rtp => self.on_bundled_picture(slot, inbound),
+                _ => self.on_bundled_reports(slot, inbound),
+            };
+            match taken {
+                Ok(()) => return true,
+                Err(inbound) => inbound.lease,
+            }
+        };
+        let (Some(Some(leg)), Some(record)) =
+            (self.legs.get_mut(slot as usize), self.view.leg(slot))
+        else {
             self.driver.release(lease);
             return false;
         };
@@ -167,6 +192,7 @@ impl Worker {
         if let Some(bundle) = transports.and_then(|all| all.bundle(slot, generation)) {
             let now = plenum_uring::now();
             leg.set_bundle(now, bundle, record, &self.driver, &mut self.rng);
+            self.tell_streams(slot, bundle);
         }
     }
 

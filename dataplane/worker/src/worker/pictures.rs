@@ -8,8 +8,8 @@
 
 use plenum_abi::{
     DownKind, EventKind, FrameHead, InConference, LegFlags, ModuleConference, ModuleParticipant,
-    Nanos, RejectReason, SetText, SetVideo, SetViewPolicy, SlotRef, SlotState, SourceSize, Text,
-    UpKind, VideoFlags, ViewPolicy, participant_flags,
+    Nanos, RejectReason, SetVideo, SlotRef, SlotState, SourceSize, UpKind, VideoFlags, VideoRecord,
+    participant_flags,
 };
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -65,12 +65,12 @@ impl Pictures {
         self.first_key + slot * 2
     }
 
-    fn stream(&self, slot: u32) -> Option<&VideoStream> {
+    pub(super) fn stream(&self, slot: u32) -> Option<&VideoStream> {
         self.streams.get(slot as usize)?.as_deref()
     }
 
     /// A leg's streams.
-    fn of_leg(&self, leg: u32) -> impl Iterator<Item = u32> + use<> {
+    pub(super) fn of_leg(&self, leg: u32) -> impl Iterator<Item = u32> + Clone + use<> {
         let slots = self.of_leg.get(leg as usize).copied().unwrap_or_default();
         slots.into_iter().filter_map(|slot| slot.checked_sub(1))
     }
@@ -115,24 +115,46 @@ impl Worker {
     }
 
     pub(super) fn on_video_datagram(&mut self, key: u32, mut inbound: VideoInbound) {
-        let pictures = &mut self.pictures;
-        let offset = key - pictures.first_key;
+        let offset = key - self.pictures.first_key;
         inbound.on_rtcp_port = offset % 2 == 1;
-        let slot = offset / 2;
-        let stream = pictures.streams.get_mut(slot as usize);
-        let (Some(Some(stream)), Some(record)) = (stream, self.view.video_stream(slot)) else {
-            return self.driver.release(inbound.lease);
-        };
-        let Some((conference, module)) = place(&self.legs, &self.rooms, stream) else {
-            return self.driver.release(inbound.lease);
-        };
+        self.at_stream(offset / 2, inbound, VideoStream::on_datagram);
+    }
+
+    /// Gives a datagram to a stream; `None` when there is no such stream.
+    pub(super) fn at_stream<T>(
+        &mut self,
+        slot: u32,
+        inbound: VideoInbound,
+        take: impl FnOnce(&mut VideoStream, VideoInbound, &VideoRecord, &mut Inlet<'_>) -> T,
+    ) -> Option<T> {
+        let mut inbound = Some(inbound);
+        let taken = self.beside_stream(slot, |stream, record, inlet| {
+            let inbound = inbound.take()?;
+            Some(take(stream, inbound, record, inlet))
+        });
+        if let Some(inbound) = inbound {
+            self.driver.release(inbound.lease);
+        }
+        taken.flatten()
+    }
+
+    /// A stream and what it needs to receive.
+    pub(super) fn beside_stream<T>(
+        &mut self,
+        slot: u32,
+        act: impl FnOnce(&mut VideoStream, &VideoRecord, &mut Inlet<'_>) -> T,
+    ) -> Option<T> {
+        let pictures = &mut self.pictures;
+        let stream = pictures.streams.get_mut(slot as usize)?.as_mut()?;
+        let record = self.view.video_stream(slot)?;
+        let (conference, module) = place(&self.legs, &self.rooms, stream)?;
         let mut inlet = Inlet {
             driver: &mut self.driver,
             events: &mut self.events,
             link: module.and_then(|module| pictures.links.get_mut(module)),
             conference,
         };
-        stream.on_datagram(inbound, record, &mut inlet);
+        Some(act(stream, record, &mut inlet))
     }
 
     pub(super) fn count_video_error(&self, key: u32) {
@@ -163,6 +185,7 @@ impl Worker {
             return Err(RejectReason::WrongGeneration);
         }
         let leg_guid = leg.config.leg_guid;
+        let bundle = self.bundle_of_stream(&config)?;
         let now = plenum_uring::now();
         if let Some(stream) = self.pictures.streams[slot as usize].as_mut() {
             let known = &stream.config;
@@ -182,7 +205,8 @@ impl Worker {
         }
         let at = (slot, self.pictures.key(slot));
         let driver = &self.driver;
-        let stream = VideoStream::create(now, at, config, leg_guid, record, driver, &mut self.rng);
+        let setup = (config, bundle);
+        let stream = VideoStream::create(now, at, setup, leg_guid, record, driver, &mut self.rng);
         self.seat_video(stream)
     }
 
@@ -207,10 +231,15 @@ impl Worker {
 
     fn arm_video(&mut self, slot: u32) -> Result<(), RejectReason> {
         let key = self.pictures.key(slot);
-        let mux = self
+        let flags = self
             .pictures
             .stream(slot)
-            .is_some_and(|stream| stream.config.flags().contains(VideoFlags::RTCP_MUX));
+            .map(|stream| stream.config.flags());
+        let flags = flags.unwrap_or_default();
+        if flags.contains(VideoFlags::BUNDLED) {
+            return Ok(());
+        }
+        let mux = flags.contains(VideoFlags::RTCP_MUX);
         let armed = self.driver.arm(key).and_then(|()| match mux {
             true => Ok(()),
             false => self.driver.arm(key + 1),
@@ -265,47 +294,6 @@ impl Worker {
         }
     }
 
-    pub(super) fn set_view_policy(&mut self, wanted: &SetViewPolicy) -> Result<(), RejectReason> {
-        let SetViewPolicy { conference, policy } = *wanted;
-        self.room_of(conference)?;
-        let record = self.view.conference(conference.slot);
-        let record = record.ok_or(RejectReason::NoSuchSlot)?;
-        let known = record.view_policy.load::<ViewPolicy>();
-        if known.is_none_or(|known| known.revision < policy.revision) {
-            record.view_policy.store(&policy);
-            self.say_conference(conference.slot);
-        }
-        Ok(())
-    }
-
-    pub(super) fn set_message(&mut self, wanted: &SetText) -> Result<(), RejectReason> {
-        self.room_of(wanted.about)?;
-        let record = self.view.conference(wanted.about.slot);
-        let record = record.ok_or(RejectReason::NoSuchSlot)?;
-        let known = record.message.load::<Text>();
-        if known.is_none_or(|known| known.revision < wanted.text.revision) {
-            record.message.store(&wanted.text);
-            self.say_conference(wanted.about.slot);
-        }
-        Ok(())
-    }
-
-    pub(super) fn set_label(&mut self, wanted: &SetText) -> Result<(), RejectReason> {
-        let slot = wanted.about.slot;
-        let leg = self.legs.get(slot as usize).and_then(Option::as_ref);
-        let leg = leg.ok_or(RejectReason::NoSuchSlot)?;
-        if leg.config.generation != wanted.about.generation {
-            return Err(RejectReason::WrongGeneration);
-        }
-        let record = self.view.leg(slot).ok_or(RejectReason::NoSuchSlot)?;
-        let known = record.label.load::<Text>();
-        if known.is_none_or(|known| known.revision < wanted.text.revision) {
-            record.label.store(&wanted.text);
-            self.say_leg(slot);
-        }
-        Ok(())
-    }
-
     pub(super) fn request_key_frame(&mut self, about: SlotRef) -> Result<(), RejectReason> {
         let stream = self.pictures.streams.get_mut(about.slot as usize);
         let stream = stream.and_then(Option::as_mut);
@@ -315,16 +303,6 @@ impl Worker {
         }
         stream.need_key_frame();
         Ok(())
-    }
-
-    fn room_of(&self, conference: SlotRef) -> Result<&Room, RejectReason> {
-        let room = self.rooms.get(conference.slot as usize);
-        let room = room.and_then(Option::as_ref);
-        let room = room.ok_or(RejectReason::NoSuchConference)?;
-        match room.config.generation == conference.generation {
-            true => Ok(room),
-            false => Err(RejectReason::WrongGeneration),
-        }
     }
 
     /// The conference gets a module, if it has none and there is one, and the module
@@ -409,7 +387,7 @@ impl Worker {
         }
     }
 
-    fn say_conference(&mut self, slot: u32) {
+    pub(super) fn say_conference(&mut self, slot: u32) {
         let view = self.view.clone();
         let (Some((link, conference)), Some(record)) = (self.link_of(slot), view.conference(slot))
         else {
@@ -758,10 +736,11 @@ impl Worker {
                 video::check(&config).ok()?;
                 let leg = self.legs.get(config.leg.slot as usize)?.as_ref()?;
                 let guid = leg.config.leg_guid;
+                let bundle = self.bundle_of_stream(&config).ok()?;
                 let at = (slot, self.pictures.key(slot));
                 (leg.config.generation == config.leg.generation).then(|| {
                     let (driver, rng) = (&self.driver, &mut self.rng);
-                    VideoStream::adopt(now, at, config, guid, record, driver, rng)
+                    VideoStream::adopt(now, at, (config, bundle), guid, record, driver, rng)
                 })
             });
             let seated = adopted.is_some_and(|stream| self.seat_video(stream).is_ok());
