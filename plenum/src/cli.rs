@@ -29,6 +29,23 @@ enum Command {
         #[command(flatten)]
         sources: SourceOptions,
     },
+    /// Say what the TURN server of the data folder does; switch draining on or off.
+    TurnStatus {
+        #[command(flatten)]
+        sources: SourceOptions,
+        /// Send new clients elsewhere (turn.alternate); those who are there stay.
+        #[arg(long, conflicts_with = "undrain")]
+        drain: bool,
+        /// Take new clients again.
+        #[arg(long)]
+        undrain: bool,
+        /// List the allocations.
+        #[arg(long)]
+        allocations: bool,
+        /// Answer in JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// The process that handles packets; started by `serve`.
     #[command(hide = true)]
     Dataplane,
@@ -103,6 +120,20 @@ pub(crate) fn run() -> ExitCode {
             Ok(config) => doctor::run(&config),
             Err(code) => code,
         },
+        Command::TurnStatus {
+            sources,
+            drain,
+            undrain,
+            allocations,
+            json,
+        } => {
+            let wish = turn::command::Wish {
+                drain: (drain || undrain).then_some(drain),
+                allocations,
+                json,
+            };
+            turn_status(sources, wish)
+        }
         Command::Dataplane => match dataplane::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("dataplane: {error}"), 1),
@@ -119,6 +150,21 @@ pub(crate) fn run() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("turn: {error}"), 1),
         },
+    }
+}
+
+fn turn_status(sources: SourceOptions, wish: turn::command::Wish) -> ExitCode {
+    let config = match sources.load() {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let folder = &config.settings.general.data_dir;
+    match turn::command::run(folder, wish) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let folder = folder.display();
+            fail(&format!("no TURN server answers in {folder}: {error}"), 1)
+        }
     }
 }
 

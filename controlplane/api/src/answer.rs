@@ -98,6 +98,7 @@ impl Refusal {
                 BridgeError::NoSuchSpace => (S::NOT_FOUND, plain("coSpaceDoesNotExist")),
                 BridgeError::NoSuchCall => (S::NOT_FOUND, plain("callDoesNotExist")),
                 BridgeError::NoSuchCallLeg => (S::NOT_FOUND, plain("callLegDoesNotExist")),
+                BridgeError::NoSuchTurnServer => (S::NOT_FOUND, plain("turnServerDoesNotExist")),
                 BridgeError::DuplicateUri => (S::BAD_REQUEST, plain("duplicateCoSpaceUri")),
                 BridgeError::DuplicateCallId => (S::BAD_REQUEST, plain("duplicateCoSpaceId")),
                 BridgeError::Invalid(InvalidField { parameter }) => {

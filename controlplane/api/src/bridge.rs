@@ -2,8 +2,8 @@
 
 use plenum_model::{
     CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallPatch,
-    CallQuery, CallSummary, CallView, DialOut, InvalidField, Page, Space, SpaceId, SpacePatch,
-    SpaceQuery, SystemStatus,
+    CallQuery, CallSummary, CallView, DialOut, InvalidField, Page, PageRequest, Space, SpaceId,
+    SpacePatch, SpaceQuery, SystemStatus, TurnAllocationView, TurnServer, TurnServerStatus,
 };
 
 /// Why the server did not do what was asked. Nothing was changed.
@@ -19,6 +19,9 @@ pub enum BridgeError {
     /// No call leg has this id now.
     #[error("no such call leg")]
     NoSuchCallLeg,
+    /// No TURN server has this id.
+    #[error("no such TURN server")]
+    NoSuchTurnServer,
     /// Another space is reached by this URI.
     #[error("the URI is taken")]
     DuplicateUri,
@@ -91,6 +94,18 @@ pub trait Bridge: Send + Sync + 'static {
     -> Result<(), BridgeError>;
     /// Hangs up.
     async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError>;
+
+    /// The TURN server beside this one; `None` where it serves none.
+    async fn turn_server(&self) -> Result<Option<TurnServer>, BridgeError>;
+    /// How it is doing.
+    async fn turn_status(&self) -> Result<TurnServerStatus, BridgeError>;
+    /// Who is there; a part.
+    async fn turn_allocations(
+        &self,
+        page: PageRequest,
+    ) -> Result<Page<TurnAllocationView>, BridgeError>;
+    /// Sends new clients elsewhere, or takes them again.
+    async fn drain_turn(&self, draining: bool) -> Result<(), BridgeError>;
 }
 
 /// Who may use the API.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use axum::http::Method;
 use plenum_model::{
-    CallId, CallLegId, CallLegQuery, CallQuery, DialOut, Page, SpaceId, SpaceQuery,
+    CallId, CallLegId, CallLegQuery, CallQuery, DialOut, HostId, Page, SpaceId, SpaceQuery,
 };
 
 use crate::answer::{Answer, Refusal};
@@ -45,6 +45,11 @@ pub(crate) enum Act {
     ShowLeg,
     ChangeLeg,
     HangUp,
+    ListTurnServers,
+    ShowTurnServer,
+    ChangeTurnServer,
+    ShowTurnStatus,
+    ListTurnAllocations,
     ShowOpenApi,
 }
 
@@ -134,6 +139,29 @@ pub(crate) const NODES: &[Node] = &[
             (Method::DELETE, Act::HangUp),
         ],
         allow: "GET, PUT, DELETE",
+    },
+    Node {
+        path: "/turnServers",
+        actions: &[(Method::GET, Act::ListTurnServers)],
+        allow: "GET",
+    },
+    Node {
+        path: "/turnServers/{id}",
+        actions: &[
+            (Method::GET, Act::ShowTurnServer),
+            (Method::PUT, Act::ChangeTurnServer),
+        ],
+        allow: "GET, PUT",
+    },
+    Node {
+        path: "/turnServers/{id}/status",
+        actions: &[(Method::GET, Act::ShowTurnStatus)],
+        allow: "GET",
+    },
+    Node {
+        path: "/turnServers/{id}/allocations",
+        actions: &[(Method::GET, Act::ListTurnAllocations)],
+        allow: "GET",
     },
     Node {
         path: "/openapi.yaml",
@@ -318,8 +346,45 @@ pub(crate) async fn act(
             bridge.hang_up(action.leg()?).await?;
             Ok(Answer::Gone)
         }
+        Act::ListTurnServers => {
+            let page = params.page(CONFIGURED_CAP)?;
+            let server = bridge.turn_server().await?;
+            let page = Page::select(server.into_iter(), page, |server| server);
+            Ok(Answer::Shown(show::turn_servers(&page)))
+        }
+        Act::ShowTurnServer => {
+            let server = turn_server(bridge, &action).await?;
+            Ok(Answer::Shown(show::turn_server(&server)))
+        }
+        Act::ChangeTurnServer => {
+            let server = turn_server(bridge, &action).await?;
+            if let Some(draining) = params.draining()? {
+                bridge.drain_turn(draining).await?;
+            }
+            Ok(Answer::At(format!("/api/v1/turnServers/{}", server.id)))
+        }
+        Act::ShowTurnStatus => {
+            turn_server(bridge, &action).await?;
+            let status = bridge.turn_status().await?;
+            Ok(Answer::Shown(show::turn_status(&status)))
+        }
+        Act::ListTurnAllocations => {
+            turn_server(bridge, &action).await?;
+            let page = bridge.turn_allocations(params.page(ACTIVE_CAP)?).await?;
+            Ok(Answer::Shown(show::turn_allocations(&page)))
+        }
         Act::ShowOpenApi => Ok(Answer::Text("application/yaml", OPENAPI)),
     }
+}
+
+/// The TURN server that the path names, which can only be our own.
+async fn turn_server(
+    bridge: &dyn Bridge,
+    action: &Action,
+) -> Result<plenum_model::TurnServer, Refusal> {
+    let id: HostId = action.id(BridgeError::NoSuchTurnServer)?;
+    let server = bridge.turn_server().await?.filter(|server| server.id == id);
+    server.ok_or(BridgeError::NoSuchTurnServer.into())
 }
 
 /// Parameters that name objects of kinds that do not exist yet: a value can

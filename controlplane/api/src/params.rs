@@ -122,6 +122,15 @@ impl Params {
         })
     }
 
+    /// The switch of a TURN server; `None` leaves it.
+    pub(crate) fn draining(&self) -> Result<Option<bool>, InvalidField> {
+        Ok(match self.boolean("draining")? {
+            Field::Keep => None,
+            Field::Set(draining) => Some(draining),
+            Field::Unset => Some(false),
+        })
+    }
+
     /// The parameters of a call.
     pub(crate) fn call(&self) -> Result<CallPatch, InvalidField> {
         let patch = CallPatch {

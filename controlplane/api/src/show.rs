@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use plenum_model::{
     AudioReceive, AudioSend, CallConfiguration, CallLegConfiguration, CallLegStatus,
-    CallLegSummary, CallLegView, CallSummary, CallView, Page, Space, SystemStatus, VideoStatus,
+    CallLegSummary, CallLegView, CallSummary, CallView, Page, Space, SystemStatus,
+    TurnAllocationView, TurnServer, TurnServerStatus, VideoStatus,
 };
 
 use crate::xml::Xml;
@@ -223,6 +224,76 @@ fn leg_status(xml: &mut Xml, leg: &CallLegView, status: &CallLegStatus) {
             xml.element(name, &role, |xml| video(xml, picture));
         }
     }
+}
+
+pub(crate) fn turn_servers(page: &Page<TurnServer>) -> Xml {
+    collection("turnServers", page, |xml, server| {
+        xml.element("turnServer", &[("id", &server.id.to_string())], |xml| {
+            turn_addresses(xml, server);
+        });
+    })
+}
+
+fn turn_addresses(xml: &mut Xml, server: &TurnServer) {
+    xml.value("serverAddress", &server.address);
+    xml.value("clientAddress", &server.address);
+}
+
+pub(crate) fn turn_server(server: &TurnServer) -> Xml {
+    let mut xml = Xml::document();
+    xml.element("turnServer", &[("id", &server.id.to_string())], |xml| {
+        turn_addresses(xml, server);
+        // Each browser gets credentials of its own.
+        xml.value("useShortTermCredentials", true);
+        xml.value("type", "cms");
+    });
+    xml
+}
+
+pub(crate) fn turn_status(status: &TurnServerStatus) -> Xml {
+    let mut xml = Xml::document();
+    xml.element(
+        "turnServer",
+        &[("id", &status.server.id.to_string())],
+        |xml| {
+            xml.element("status", &[], |xml| {
+                xml.element("host", &[], |xml| {
+                    xml.value("address", &status.server.address);
+                    xml.value("portNumber", status.server.port);
+                    xml.value("reachable", status.reachable);
+                    xml.value("roundTripTimeMs", status.round_trip.as_millis());
+                    xml.value("numAllocations", status.allocations);
+                    // Ours from here on.
+                    xml.value("maxAllocations", status.allocations_max);
+                    xml.value("draining", status.draining);
+                    for (name, value) in &status.counters {
+                        xml.value(name, value);
+                    }
+                });
+            });
+        },
+    );
+    xml
+}
+
+pub(crate) fn turn_allocations(page: &Page<TurnAllocationView>) -> Xml {
+    collection("allocations", page, |xml, allocation| {
+        xml.element("allocation", &[], |xml| {
+            xml.value("client", allocation.client);
+            xml.value("transport", if allocation.stream { "tcp" } else { "udp" });
+            xml.value("user", &allocation.user);
+            for port in &allocation.relay_ports {
+                xml.value("relayPort", port);
+            }
+            xml.value("expiresInSeconds", allocation.expires_in.as_secs());
+            xml.value("numPermissions", allocation.permissions);
+            xml.value("numChannels", allocation.channels);
+            xml.value("packetsToPeers", allocation.packets_to_peers);
+            xml.value("bytesToPeers", allocation.bytes_to_peers);
+            xml.value("packetsToClient", allocation.packets_to_client);
+            xml.value("bytesToClient", allocation.bytes_to_client);
+        });
+    })
 }
 
 fn rx_audio(xml: &mut Xml, audio: &AudioReceive) {

@@ -21,6 +21,7 @@ mod media;
 mod page;
 mod space;
 mod status;
+mod turn;
 
 pub use call::{
     AudioReceive, AudioSend, CallLegConfiguration, CallLegPatch, CallLegQuery, CallLegState,
@@ -41,3 +42,4 @@ pub use space::{
     generate_secret, uri_key,
 };
 pub use status::SystemStatus;
+pub use turn::{TurnAllocationView, TurnServer, TurnServerStatus};

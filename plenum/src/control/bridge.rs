@@ -1,20 +1,23 @@
 //! What the REST API is served from.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use plenum_api::{Authenticator, Bridge, BridgeError};
 use plenum_app::Error;
 use plenum_model::{
     CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallPatch,
-    CallQuery, CallSummary, CallView, DialOut, HostId, InvalidField, Page, Space, SpaceId,
-    SpacePatch, SpaceQuery, SystemStatus,
+    CallQuery, CallSummary, CallView, DialOut, HostId, InvalidField, Page, PageRequest, Space,
+    SpaceId, SpacePatch, SpaceQuery, SystemStatus, TurnAllocationView, TurnServer,
+    TurnServerStatus,
 };
 use plenum_store::{Store, StoreError};
 
 use super::actor::{Actor, Ending, Handle};
 use super::uri;
+use crate::turn::desk::{self, AllocationStatus, Answer, Question};
 
 /// See the module.
 pub(super) struct RestBridge {
@@ -24,6 +27,9 @@ pub(super) struct RestBridge {
     pub(super) own_domain: String,
     /// When the server (not merely this process) started.
     pub(super) started_at: u64,
+    /// The TURN server beside it, and the folder in which that is asked.
+    pub(super) turn: Option<TurnServer>,
+    pub(super) data_dir: PathBuf,
 }
 
 /// Administrators of the store.
@@ -74,6 +80,37 @@ pub(super) async fn local_address(remote_party: &str) -> Option<IpAddr> {
         socket.connect(far).ok()?;
         Some(socket.local_addr().ok()?.ip())
     })
+}
+
+impl RestBridge {
+    /// Asks the TURN process, which answers at once or is not there.
+    async fn ask_turn(&self, question: Question) -> Result<Answer, BridgeError> {
+        if self.turn.is_none() {
+            return Err(BridgeError::NoSuchTurnServer);
+        }
+        let folder = self.data_dir.clone();
+        let asked = tokio::task::spawn_blocking(move || desk::ask(&folder, question)).await;
+        asked.map_err(|_| BridgeError::Internal)?.map_err(|error| {
+            tracing::warn!(%error, "the TURN server does not answer");
+            BridgeError::Busy
+        })
+    }
+}
+
+fn allocation(it: AllocationStatus) -> TurnAllocationView {
+    TurnAllocationView {
+        client: it.client,
+        stream: it.stream,
+        user: it.user,
+        relay_ports: it.relay_ports,
+        expires_in: Duration::from_secs(it.expires_in_s),
+        permissions: it.permissions as u64,
+        channels: it.channels as u64,
+        packets_to_peers: it.packets_to_peers,
+        bytes_to_peers: it.bytes_to_peers,
+        packets_to_client: it.packets_to_client,
+        bytes_to_client: it.bytes_to_client,
+    }
 }
 
 #[async_trait]
@@ -200,6 +237,53 @@ impl Bridge for RestBridge {
     async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError> {
         let hang_up = move |actor: &mut Actor| actor.decide(|app, world| app.hang_up(id, world));
         self.actor.ask(hang_up).await?.map_err(app_error)
+    }
+
+    async fn turn_server(&self) -> Result<Option<TurnServer>, BridgeError> {
+        Ok(self.turn.clone())
+    }
+
+    async fn turn_status(&self) -> Result<TurnServerStatus, BridgeError> {
+        let server = self.turn.clone().ok_or(BridgeError::NoSuchTurnServer)?;
+        let asked = Instant::now();
+        let status = match self.ask_turn(Question::Status).await {
+            Ok(Answer::Status(status)) => Some(status),
+            _ => None,
+        };
+        let total = status.as_ref().map(|status| status.total);
+        let rows = total.map_or_else(Vec::new, |total| total.rows().to_vec());
+        Ok(TurnServerStatus {
+            server,
+            reachable: status.is_some(),
+            round_trip: asked.elapsed(),
+            draining: status.as_ref().is_some_and(|status| status.draining),
+            allocations: total.map_or(0, |total| total.allocations),
+            allocations_max: status.map_or(0, |status| status.allocations_max),
+            // The first is the number of allocations now.
+            counters: rows.into_iter().skip(1).collect(),
+        })
+    }
+
+    async fn turn_allocations(
+        &self,
+        page: PageRequest,
+    ) -> Result<Page<TurnAllocationView>, BridgeError> {
+        let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let question = Question::Allocations {
+            offset: number(page.offset),
+            limit: number(page.limit),
+        };
+        match self.ask_turn(question).await? {
+            Answer::Allocations(page) => Ok(Page {
+                total: page.total as u64,
+                items: page.allocations.into_iter().map(allocation).collect(),
+            }),
+            Answer::Status(_) => Err(BridgeError::Internal),
+        }
+    }
+
+    async fn drain_turn(&self, draining: bool) -> Result<(), BridgeError> {
+        self.ask_turn(Question::Drain(draining)).await.map(drop)
     }
 }
 

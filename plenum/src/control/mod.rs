@@ -25,7 +25,7 @@ use std::time::Duration;
 use plenum_api::https::{HttpsLimits, serve_http, serve_https};
 use plenum_app::{App, AppConfig, WebPermissions};
 use plenum_link::{AttachError, Link};
-use plenum_model::{MediaEncryption, Space};
+use plenum_model::{HostId, MediaEncryption, Space, TurnServer};
 use plenum_sip::{SipConfig, SipStack, StartError, TlsConfig, Transport};
 use plenum_store::{OpenError, Store, StoreError};
 use rand::SeedableRng;
@@ -37,7 +37,7 @@ use crate::channel::{Channel, Message};
 use crate::config::{Encryption, Settings};
 use crate::dataplane::chain;
 use crate::inherit::{self, InheritError, Inherited};
-use crate::{addresses, clock, logging};
+use crate::{addresses, clock, logging, turn};
 use actor::{Actor, Parts};
 use bridge::{RestBridge, StoreAuthenticator};
 use digest::DigestError;
@@ -230,11 +230,14 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
             ..plenum_webbridge::Limits::default()
         },
     );
+    let host_id = store.host_id().await?;
     let router = plenum_api::router(
         Arc::new(RestBridge {
             actor: handle,
             store: store.clone(),
-            host_id: store.host_id().await?,
+            host_id,
+            turn: turn_server(settings, host_id),
+            data_dir: settings.general.data_dir.clone(),
             own_domain,
             started_at: inherited.inheritance.started_at,
         }),
@@ -385,5 +388,14 @@ fn ready_line(
             "user": first.user,
             "password": first.password,
         })),
+    })
+}
+
+/// The TURN server beside us, as the API shows it.
+fn turn_server(settings: &Settings, id: HostId) -> Option<TurnServer> {
+    turn::is_served(settings).then(|| TurnServer {
+        id,
+        address: turn::own_host(settings).map_or_else(String::new, |ip| ip.to_string()),
+        port: settings.turn.ports.0.first().copied().unwrap_or(0),
     })
 }

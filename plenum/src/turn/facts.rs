@@ -27,14 +27,23 @@ pub(crate) fn is_served(settings: &Settings) -> bool {
     }
 }
 
+/// The address that clients find our own TURN server at.
+pub(crate) fn own_host(settings: &Settings) -> Option<IpAddr> {
+    let public = settings
+        .turn
+        .public_ip
+        .get()
+        .or(settings.media.public_ip.get());
+    let addresses = addresses::expand(&settings.general.listen).unwrap_or_default();
+    public.or_else(|| addresses.first().copied())
+}
+
 /// Where clients find our own TURN server, as URIs of RFC 7065: UDP first, then
 /// TCP; TLS only under a certificate that was given, for browsers want a name that
 /// they trust. None where the kernel chose the ports.
 pub(crate) fn own_urls(settings: &Settings, own_domain: &str) -> Vec<String> {
     let turn = &settings.turn;
-    let addresses = addresses::expand(&settings.general.listen).unwrap_or_default();
-    let public = turn.public_ip.get().or(settings.media.public_ip.get());
-    let Some(host) = public.or_else(|| addresses.first().copied()) else {
+    let Some(host) = own_host(settings) else {
         return Vec::new();
     };
     let host = addresses::uri_host(host);

@@ -3,11 +3,14 @@
 //! ```text
 //!   supervisor: TurnEstate ── memory, listeners, relay sockets ──> plenum turn
 //! ```
-//! [`estate`] is what outlives the process, [`process`] the process. The machine
+//! [`estate`] is what outlives the process, [`process`] the process, [`desk`] where
+//! operators ask it ([`command`] is how they do). The machine
 //! and its loop are `plenum-turn` and `plenum-relay`.
 
+pub(crate) mod command;
+pub(crate) mod desk;
 pub(crate) mod estate;
 mod facts;
 pub(crate) mod process;
 
-pub(crate) use facts::{is_served, own_urls, read_secret};
+pub(crate) use facts::{is_served, own_host, own_urls, read_secret};

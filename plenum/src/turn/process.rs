@@ -17,6 +17,7 @@ use crate::config::{Config, ConfigError, Settings};
 use crate::dataplane::chain;
 use crate::logging;
 
+use super::desk::Desk;
 use super::estate::{TurnInheritance, TurnPlace};
 use super::facts::{UsersError, machine_config};
 use super::read_secret;
@@ -100,6 +101,17 @@ fn serve(channel: &Channel) -> Result<(), TurnError> {
     let memory = TurnMemory::open(memory)?;
     let setups = setups(&settings, &inheritance, &memory, sockets)?;
     let count = setups.len();
+    let data_dir = &settings.general.data_dir;
+    match Desk::open(data_dir, memory.clone(), *inheritance) {
+        Ok(desk) => {
+            std::thread::Builder::new()
+                .name("desk".to_owned())
+                .spawn(move || desk.run())
+                .map_err(kernel("start a thread"))?;
+        }
+        // Relaying goes before being asked about it.
+        Err(error) => tracing::error!(%error, folder = %data_dir.display(), "nobody can ask"),
+    }
     let (ended_tx, ended_rx) = std::sync::mpsc::channel();
     for (index, setup) in setups.into_iter().enumerate() {
         let ended = ended_tx.clone();

@@ -63,12 +63,18 @@
   me.isOpen = () => socket.readyState === 1;
   me.say = say;
 
-  me.media = async () => {
+  // `only`: through the servers of ours of this transport, and in no other way.
+  me.media = async (only) => {
+    const iceServers = !only ? [] : me.welcome.iceServers
+      .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => url.endsWith(only)) }))
+      .filter((server) => server.urls.length);
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
       video: { width: 640, height: 360 },
     });
-    connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });
+    connection = new RTCPeerConnection({
+      bundlePolicy: "max-bundle", iceServers, iceTransportPolicy: only ? "relay" : "all",
+    });
     me.connection = connection;
     connection.onicecandidate = ({ candidate }) => {
       if (candidate) say({ type: "candidate", candidate: candidate.candidate, sdpMid: candidate.sdpMid,
@@ -121,6 +127,15 @@
     const at = Math.round(hz * analyser.fftSize / me.rate);
     const level = Math.max(...bins.slice(at - 2, at + 3));
     return Number.isFinite(level) ? level : -200;
+  };
+
+  // How the chosen pair of candidates goes: kind of ours, and how we reach the relay.
+  me.path = async () => {
+    const reports = await connection.getStats();
+    const transport = [...reports.values()].find((report) => report.type === "transport");
+    const pair = reports.get(transport.selectedCandidatePairId);
+    const local = reports.get(pair.localCandidateId);
+    return `${local.candidateType}/${local.relayProtocol}`;
   };
 
   // What is seen on an m-line now: its size, and shares of some colours.

@@ -1,5 +1,6 @@
 //! A real browser and a real telephone in one meeting.
 
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use plenum_e2e::chromium::Chromium;
 use plenum_e2e::eye::Clip;
 use plenum_e2e::phone::Phone;
 use plenum_e2e::server::Server;
+use plenum_e2e::turn::TurnClient;
 use plenum_e2e::wait_until;
 use serde_json::Value;
 
@@ -192,4 +194,107 @@ fn browsers_and_a_room_see_each_other() {
         shares[0] < 0.002 && shares[1] > 0.15 && shares[2] > 0.15,
         "{shares:?}"
     );
+}
+
+fn free_port() -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let port = socket.local_addr().expect("an address").port();
+    port.to_string()
+}
+
+/// Browsers that reach nothing but our TURN server, over UDP and over TCP alone, are in
+/// the meeting: they hear and see, and are heard and seen.
+#[test]
+fn browsers_take_part_through_the_relay_alone() {
+    let (port, media) = (free_port(), free_port());
+    let server = Server::start(
+        "browser-relay",
+        &[
+            ("PLENUM_TURN_SERVE", "on"),
+            ("PLENUM_TURN_PORTS", port.as_str()),
+            ("PLENUM_TURN_TLS_PORTS", ""),
+            ("PLENUM_TURN_RELAY_PORTS", "31600-31639"),
+            ("PLENUM_MEDIA_WEBRTC_PORT", media.as_str()),
+        ],
+    );
+    let phone = Baresip::dial(
+        server.folder(),
+        "phone",
+        &server.demo_uri(),
+        "opus",
+        PHONE_HZ,
+    );
+    let mut pages = Vec::new();
+    for (name, hz, camera, transport) in [
+        ("Ann", 660.0, "color=green", "udp"),
+        ("Ben", 880.0, "color=blue", "tcp"),
+    ] {
+        let (mut page, _) = join(&server, name, hz, Some(camera));
+        assert_eq!(
+            page.run(&format!("plenum.media('transport={transport}')")),
+            "connected"
+        );
+        assert_eq!(page.run("plenum.path()"), format!("relay/{transport}"));
+        pages.push(page);
+    }
+    let [ann, ben] = &mut pages[..] else {
+        unreachable!("two were opened")
+    };
+    hears(ann, PHONE_HZ, 660.0);
+    hears(ben, 660.0, 880.0);
+    sees(ann, "Ann", [false, false, true]);
+    sees(ben, "Ben", [false, true, false]);
+
+    // The API shows the relay's work, and drains it: those who are there stay.
+    let (_, servers) = server.rest("GET", "turnServers", None);
+    let id = servers
+        .split("turnServer id=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let node = format!("turnServers/{}", id.expect("a TURN server"));
+    let status = || server.rest("GET", &format!("{node}/status"), None).1;
+    let number = |text: &str, name: &str| -> u64 {
+        let rest = text.split(&format!("<{name}>")).nth(1);
+        let word = rest.and_then(|rest| rest.split('<').next());
+        word.and_then(|word| word.parse().ok())
+            .unwrap_or_else(|| panic!("{name} in {text}"))
+    };
+    let shown = status();
+    // A browser may try more than it takes.
+    assert!(number(&shown, "numAllocations") >= 2, "{shown}");
+    assert!(number(&shown, "packetsToPeers") > 100 && number(&shown, "packetsToClients") > 100);
+    let (_, list) = server.rest("GET", &format!("{node}/allocations"), None);
+    assert!(list.contains("<transport>udp</transport>"), "{list}");
+    assert!(list.contains("<transport>tcp</transport>"), "{list}");
+    assert_eq!(server.rest("PUT", &node, Some("draining=true")).0, 200);
+    assert!(status().contains("<draining>true</draining>"));
+    let address = format!("127.0.0.1:{port}").parse().expect("an address");
+    let secret = std::fs::read_to_string(server.folder().join("data/turn-secret"));
+    let secret = secret.expect("a secret");
+    let (user, password) = plenum_turn::credentials(secret.trim().as_bytes(), "late", u64::MAX / 2);
+    // A worker looks at the switch when it looks at the clock.
+    let a_while = Duration::from_millis(1_200);
+    std::thread::sleep(a_while);
+    let mut late = TurnClient::udp(address, &user, &password);
+    assert!(
+        late.allocate().is_err(),
+        "a new client of a draining server"
+    );
+    sees(ann, "Ann", [false, false, true]);
+    assert_eq!(server.rest("PUT", &node, Some("draining=false")).0, 200);
+    std::thread::sleep(a_while);
+    let mut late = TurnClient::udp(address, &user, &password);
+    assert!(late.allocate().is_ok(), "a new client after it");
+
+    // Ben has just come; what is judged is the time in which all are there.
+    std::thread::sleep(Duration::from_secs(5));
+    let heard = phone.hang_up();
+    let end = heard.seconds() - 1.0;
+    let judged = heard.part(end - 3.0, end);
+    let own = judged.tone_range_db(PHONE_HZ).1;
+    for hz in [660.0, 880.0] {
+        let theirs = judged.tone_range_db(hz).0;
+        eprintln!("the phone hears {hz} Hz at {theirs:.1} dB, itself at {own:.1} dB");
+        assert!(theirs - own >= APART_DB, "{theirs:.1} and {own:.1} dB");
+    }
 }

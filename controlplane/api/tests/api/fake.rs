@@ -11,8 +11,9 @@ use plenum_model::{
     AudioCodecName, AudioReceive, AudioSend, CallConfiguration, CallId, CallLegConfiguration,
     CallLegId, CallLegPatch, CallLegQuery, CallLegState, CallLegStatus, CallLegSummary,
     CallLegView, CallPatch, CallQuery, CallSummary, CallType, CallView, CipherSuite, CorrelatorId,
-    DialOut, Direction, HostId, Page, Space, SpaceId, SpacePatch, SpaceQuery, SystemStatus,
-    VideoCodecName, VideoRole, VideoStatus, uri_key,
+    DialOut, Direction, HostId, Page, PageRequest, Space, SpaceId, SpacePatch, SpaceQuery,
+    SystemStatus, TurnAllocationView, TurnServer, TurnServerStatus, VideoCodecName, VideoRole,
+    VideoStatus, uri_key,
 };
 
 #[derive(Default)]
@@ -22,6 +23,7 @@ struct State {
     legs: BTreeMap<CallLegId, CallLegView>,
     fault: Option<BridgeError>,
     digits: Vec<String>,
+    draining: bool,
 }
 
 #[derive(Clone, Default)]
@@ -347,5 +349,52 @@ impl Bridge for Fake {
     async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError> {
         let removed = self.state()?.legs.remove(&id);
         removed.map(drop).ok_or(BridgeError::NoSuchCallLeg)
+    }
+
+    async fn turn_server(&self) -> Result<Option<TurnServer>, BridgeError> {
+        drop(self.state()?);
+        Ok(Some(TurnServer {
+            id: HostId::from_bytes([7; 16]),
+            address: "192.0.2.5".into(),
+            port: 3_478,
+        }))
+    }
+
+    async fn turn_status(&self) -> Result<TurnServerStatus, BridgeError> {
+        let draining = self.state()?.draining;
+        Ok(TurnServerStatus {
+            server: self.turn_server().await?.unwrap(),
+            reachable: true,
+            round_trip: Duration::from_micros(2_700),
+            draining,
+            allocations: 12,
+            allocations_max: 4_000,
+            counters: vec![("packetsToPeers", 5), ("refusedPeers", 1)],
+        })
+    }
+
+    async fn turn_allocations(
+        &self,
+        page: PageRequest,
+    ) -> Result<Page<TurnAllocationView>, BridgeError> {
+        let allocation = |n: u16| TurnAllocationView {
+            client: ([192, 0, 2, 9], n).into(),
+            stream: n % 2 == 1,
+            user: "ab".into(),
+            relay_ports: vec![50_000 + n],
+            expires_in: Duration::from_millis(599_900),
+            permissions: 2,
+            channels: 1,
+            packets_to_peers: 3,
+            bytes_to_peers: 300,
+            packets_to_client: 4,
+            bytes_to_client: 400,
+        };
+        Ok(Page::select(0..12, page, allocation))
+    }
+
+    async fn drain_turn(&self, draining: bool) -> Result<(), BridgeError> {
+        self.state()?.draining = draining;
+        Ok(())
     }
 }

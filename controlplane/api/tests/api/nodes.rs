@@ -1,5 +1,5 @@
 use plenum_api::Bridge;
-use plenum_model::{SpacePatch, SpaceQuery};
+use plenum_model::{HostId, SpacePatch, SpaceQuery};
 
 use crate::{Fake, ask, get, text};
 
@@ -374,4 +374,63 @@ async fn many_requests_at_once_do_not_disturb_each_other() {
     fake.create_space(SpacePatch::named("after", "after"))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn the_turn_server_is_shown_and_drained() {
+    let router = Fake::default().router();
+    let id = HostId::from_bytes([7; 16]);
+    let list = ask(&router, "GET", "/api/v1/turnServers", "").await.shown();
+    assert!(list.contains(&format!(
+        "<turnServers total=\"1\"><turnServer id=\"{id}\">"
+    )));
+    let at = format!("/api/v1/turnServers/{id}");
+    let shown = ask(&router, "GET", &at, "").await.shown();
+    assert!(
+        shown.contains("<clientAddress>192.0.2.5</clientAddress>"),
+        "{shown}"
+    );
+    for (form, draining) in [
+        ("", false),
+        ("draining=true", true),
+        ("", true),
+        ("draining=", false),
+    ] {
+        ask(&router, "PUT", &at, form).await.done();
+        let status = ask(&router, "GET", &format!("{at}/status"), "")
+            .await
+            .shown();
+        let expected = format!(
+            "<host><address>192.0.2.5</address><portNumber>3478</portNumber>\
+             <reachable>true</reachable><roundTripTimeMs>2</roundTripTimeMs>\
+             <numAllocations>12</numAllocations><maxAllocations>4000</maxAllocations>\
+             <draining>{draining}</draining><packetsToPeers>5</packetsToPeers>\
+             <refusedPeers>1</refusedPeers></host>"
+        );
+        assert!(status.contains(&expected), "{status}");
+    }
+    let page = ask(
+        &router,
+        "GET",
+        &format!("{at}/allocations?offset=11&limit=50"),
+        "",
+    )
+    .await
+    .shown();
+    assert!(
+        page.contains("<allocations total=\"12\"><allocation>"),
+        "{page}"
+    );
+    assert!(
+        page.contains("<client>192.0.2.9:11</client><transport>tcp</transport>"),
+        "{page}"
+    );
+    let other = ask(&router, "GET", "/api/v1/turnServers/nobody/status", "").await;
+    assert!(
+        other.body.contains("turnServerDoesNotExist"),
+        "{}",
+        other.body
+    );
+    let bad = ask(&router, "PUT", &at, "draining=perhaps").await;
+    assert_eq!(bad.status, 400);
 }
