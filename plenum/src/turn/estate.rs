@@ -156,7 +156,10 @@ impl TurnEstate {
             tls: Vec::new(),
         };
         let mut pairs = port_pairs(settings);
-        for core in &plan.cores {
+        for (index, core) in plan.cores.iter().enumerate() {
+            // Each has its share of the ports, also where they are fewer than allocations.
+            let share = pairs.len() / (plan.cores.len() - index);
+            let mut own_pairs = pairs.split_off(pairs.len() - share);
             let mut place = TurnPlace {
                 core: *core,
                 listeners: 0,
@@ -165,7 +168,9 @@ impl TurnEstate {
                 v6: Vec::new(),
             };
             estate.bind_listeners(settings, &addresses, &mut place)?;
-            estate.bind_relays(&mut pairs, each, &mut place)?;
+            estate.bind_relays(&mut own_pairs, each, &mut place)?;
+            // What one did not need another may, in whose range a port was taken.
+            pairs.append(&mut own_pairs);
             estate.inheritance.workers.push(place);
         }
         Ok(estate)

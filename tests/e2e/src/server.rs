@@ -234,6 +234,20 @@ impl Server {
         (code.parse().unwrap_or(0), body.to_owned())
     }
 
+    /// What `plenum turn-status` says, in JSON.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    #[must_use]
+    pub fn turn_status(&self) -> Value {
+        let data = self.folder.join("data");
+        let mut command = Command::new(binary());
+        command.args(["turn-status", "--json", "--data"]).arg(data);
+        let output = command.output().expect("the binary runs");
+        assert!(output.status.success(), "turn-status: {}", output.status);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
     /// How many call legs the REST interface lists.
     #[must_use]
     pub fn legs(&self) -> usize {

@@ -127,6 +127,65 @@ fn clients_of_one_server_meet_in_it() {
     assert_eq!(one.receive().unwrap(), b"\x40\x00\x00\x08and back");
 }
 
+/// Two workers: allocations are spread over them, a client's packets keep coming to the
+/// one that has its allocation, and clients of different workers meet.
+#[test]
+fn allocations_are_spread_over_workers_that_relay_to_each_other() {
+    let profile = fresh_folder("turn-workers-profile").join("two-workers.toml");
+    let text = "name = \"two-workers\"\ntitle = \"Two workers\"\nkind = \"host\"\n\
+                [sources]\ntest = \"made for a test\"\n\
+                [hardware]\nsource = \"test\"\n\
+                [cores]\ncontrol = \"0\"\nio = \"0-1\"\nvideo = \"\"\nshared = true\n";
+    std::fs::write(&profile, text).expect("a file");
+    let settings = [
+        LOOPBACK,
+        ("PLENUM_PROFILE", profile.to_str().expect("a path")),
+    ];
+    let server = turn_server("turn-workers", 31_700, 80, &settings);
+    let mut clients: Vec<TurnClient> = (0..32)
+        .map(|number| match number % 4 {
+            3 => TurnClient::tcp(server.turn("tcp"), USER.0, USER.1),
+            _ => TurnClient::udp(server.turn("udp"), USER.0, USER.1),
+        })
+        .collect();
+    let relays: Vec<SocketAddr> = clients
+        .iter_mut()
+        .map(|client| client.allocate().expect("an allocation"))
+        .collect();
+    let status = server.turn_status();
+    let each: Vec<u64> = status["status"]["workers"]
+        .as_array()
+        .expect("workers")
+        .iter()
+        .map(|worker| worker["allocations"].as_u64().expect("a number"))
+        .collect();
+    eprintln!("allocations of each worker: {each:?}");
+    assert_eq!(each.len(), 2, "two workers");
+    assert_eq!(each.iter().sum::<u64>(), 32);
+    // By chance all would be on one of them once in two thousand million runs.
+    assert!(each.iter().all(|count| *count > 0), "{each:?}");
+    // Each says something to each: within a worker, and across.
+    for (one, client) in clients.iter_mut().enumerate() {
+        let next = relays[(one + 1) % relays.len()];
+        client.bind(0x4000, next).expect("a channel");
+        client
+            .bind(0x4001, relays[(one + relays.len() - 1) % relays.len()])
+            .expect("a channel");
+    }
+    for round in 0..3 {
+        for (one, client) in clients.iter_mut().enumerate() {
+            client.send(0x4000, format!("{one} in {round}").as_bytes());
+        }
+        for one in 0..clients.len() {
+            let before = (one + clients.len() - 1) % clients.len();
+            let heard = clients[one].receive().expect("what the one before said");
+            let said = format!("{before} in {round}");
+            assert_eq!(heard[..2], [0x40, 1], "client {one}");
+            assert_eq!(&heard[4..4 + said.len()], said.as_bytes(), "client {one}");
+        }
+    }
+}
+
 #[test]
 fn a_forbidden_peer_sees_nothing_whatever_it_is_called() {
     // Nothing but 127.0.0.2, which nobody means by accident, is allowed.
