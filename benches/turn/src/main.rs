@@ -13,7 +13,8 @@
 //! - `echo`: so many packets a second in all, evenly, which the peer sends back.
 //!   Each counts twice, and its way there and back is timed.
 //!
-//! `plenum-single` is this server without bursts. Rounds of the servers take
+//! `plenum-single` is this server without bursts, `plenum-eager` without a time in
+//! which packets gather. Rounds of the servers take
 //! turns, and the median counts. Before anything is timed a packet must come
 //! through; afterwards all that was sent in `echo` must be back but for a percent.
 

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Plenum,
     /// Without bursts of its own making.
     PlenumSingle,
+    /// Without a time in which packets gather.
+    PlenumEager,
     /// Debian's.
     Coturn,
 }
@@ -37,8 +39,9 @@ impl Kind {
         match name {
             "plenum" => Self::Plenum,
             "plenum-single" => Self::PlenumSingle,
+            "plenum-eager" => Self::PlenumEager,
             "coturn" => Self::Coturn,
-            other => panic!("{other}: plenum, plenum-single or coturn"),
+            other => panic!("{other}: plenum, plenum-single, plenum-eager or coturn"),
         }
     }
 }
@@ -54,13 +57,13 @@ impl Server {
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]);
         match kind {
-            Kind::Plenum | Kind::PlenumSingle => {
+            Kind::Plenum | Kind::PlenumSingle | Kind::PlenumEager => {
                 let me = std::env::current_exe().expect("a path of our own");
                 command.arg(me).arg("--serve");
-                command.arg(if kind == Kind::Plenum {
-                    "bursts"
-                } else {
-                    "single"
+                command.arg(match kind {
+                    Kind::PlenumSingle => "single",
+                    Kind::PlenumEager => "eager",
+                    _ => "bursts",
                 });
             }
             Kind::Coturn => {
@@ -189,8 +192,8 @@ pub(crate) fn serve(how: &str) -> ! {
             alternates: Vec::new(),
         },
         tls: None,
-        bursts: how == "bursts",
-        gather: Duration::from_micros(50),
+        bursts: how != "single",
+        gather: Duration::from_micros(if how == "eager" { 0 } else { 50 }),
         seed: rand::rng().random(),
     };
     let worker = Worker::new(setup).expect("a worker");

@@ -21,12 +21,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use plenum_abi::{
-    ModuleReceiver, Nanos, RejectReason, SlotRef, SlotState, VIDEO_RX_STREAMS, VideoCodec,
-    VideoConfig, VideoFlags, VideoRecord, receiver_flags,
+    ModuleReceiver, NO_PAYLOAD_TYPE, Nanos, RejectReason, SlotRef, SlotState, VIDEO_RX_STREAMS,
+    VideoCodec, VideoConfig, VideoFlags, VideoRecord, receiver_flags,
 };
 use plenum_pool::Lease;
 use plenum_rtp::rtcp::RtcpTimerConfig;
-use plenum_rtp::video::KeyFrameRequests;
+use plenum_rtp::video::{History, KeyFrameRequests};
 use plenum_srtp::PendingTag;
 use plenum_uring::Driver;
 use rand::Rng;
@@ -38,7 +38,7 @@ use crate::transports::Bundle;
 use inbound::Inflow;
 pub(crate) use inbound::{Inlet, VideoInbound};
 pub(crate) use outbound::EncodedPicture;
-use outbound::Packetizer;
+use outbound::{Again, Packetizer};
 use path::Path;
 use rate::SendRate;
 
@@ -68,12 +68,27 @@ pub(crate) struct VideoStream {
     rate: SendRate,
     /// Nothing is of use to the far end before a key frame.
     awaits_key_frame: bool,
+    /// What was sent lately, where the far end may ask for it again.
+    history: Option<History>,
+    again: Again,
     /// Packets of a large picture that wait for their moment.
     backlog: VecDeque<(Lease, Option<PendingTag>)>,
     /// Added to the stage's clock; `None` before the first picture.
     timestamp_offset: Option<u32>,
     /// RTP timestamp of the first picture of all.
     first_timestamp: u32,
+}
+
+/// Whether packets are sent again to the far end (RFC 4588).
+fn sends_again(config: &VideoConfig) -> bool {
+    let payload = config.tx_payload().unwrap_or_default();
+    config.flags().contains(VideoFlags::NACK)
+        && payload.rtx_payload_type != NO_PAYLOAD_TYPE
+        && config.tx_rtx_ssrc != 0
+}
+
+fn history(config: &VideoConfig) -> Option<History> {
+    sends_again(config).then(|| History::new(PAYLOAD_MAX))
 }
 
 /// What a stream sends and receives as, if it can be.
@@ -159,6 +174,8 @@ impl VideoStream {
             rate: SendRate::new(config.tx_bit_rate_bps_max),
             awaits_key_frame: true,
             backlog: VecDeque::new(),
+            history: history(&config),
+            again: Again::default(),
             timestamp_offset: None,
             first_timestamp: rng.random(),
             config,
@@ -206,6 +223,13 @@ impl VideoStream {
     ) {
         let before = std::mem::replace(&mut self.config, config);
         self.path.update(now, &before, &config, record, driver, rng);
+        if sends_again(&config) != self.history.is_some() {
+            self.history = history(&config);
+        }
+        if config.tx_key_epoch != before.tx_key_epoch || config.tx_ssrc != before.tx_ssrc {
+            // What was sent under other keys is not sent again under these.
+            self.history.iter_mut().for_each(History::clear);
+        }
         if config.payloads != before.payloads {
             self.packetizer = Packetizer::new(&config, rng);
             self.inflow = None;

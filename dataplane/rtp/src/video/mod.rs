@@ -12,12 +12,15 @@
 //! says what is whole, damaged, a key frame. They only meet in the caller, so a
 //! packet can be forwarded without being assembled.
 //!
+//! [`History`] keeps what was sent for those who ask for it again.
+//!
 //! Nothing here allocates after construction, but for an access unit that is
 //! longer than any before. Decoding is `plenum-codecs`'s work; how fast to send is
 //! decided elsewhere.
 
 mod assemble;
 mod h264;
+mod history;
 mod key_frames;
 mod reorder;
 pub mod rtx;
@@ -27,6 +30,7 @@ mod vp8;
 
 pub use assemble::{Assembler, UnitInfo};
 pub use h264::{H264Packetizer, H264Packets, PacketizationMode};
+pub use history::{HISTORY_PACKETS, History, SentPacket};
 pub use key_frames::KeyFrameRequests;
 pub use reorder::{Arrival, Pop, RejectReason, ReorderBuffer, ReorderConfig, ReorderCounters};
 pub use vp8::{Vp8Descriptor, Vp8Packetizer, Vp8Packets};

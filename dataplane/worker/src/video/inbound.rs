@@ -26,6 +26,7 @@ use crate::counters::{add, set};
 use crate::events::Events;
 use crate::leg::Exit;
 use crate::modules::Link;
+use crate::outbox::Outbox;
 use crate::shelf::Held;
 
 /// Longest access unit; what is beyond is damage.
@@ -47,6 +48,7 @@ pub(crate) struct VideoInbound {
 /// The parts of the worker that receiving needs.
 pub(crate) struct Inlet<'a> {
     pub(crate) driver: &'a mut Driver,
+    pub(crate) outbox: &'a mut Outbox,
     pub(crate) events: &'a mut Events,
     /// Where the conference's pictures are made; `None` while nowhere.
     pub(crate) link: Option<&'a mut Link>,
@@ -63,6 +65,12 @@ pub(super) struct Inflow {
     unit: Vec<u8>,
     /// VP8: a picture is missing that those after it refer to, or none came yet.
     broken: bool,
+}
+
+/// What a packet asks to be sent again of the stream with this SSRC.
+fn nacks_of<'a>(packet: &RtcpPacket<'a>, ssrc: u32) -> impl Iterator<Item = u16> + 'a {
+    let ours = matches!(packet, RtcpPacket::TransportFeedback(it) if it.media_ssrc == ssrc);
+    packet.nacks().filter(move |_| ours)
 }
 
 impl VideoStream {
@@ -340,13 +348,20 @@ impl VideoStream {
             self.rate.on_report(now, block.fraction_lost);
         }
         let mut wants_key_frame = false;
+        let mut missing = [0; NACKS_MAX];
+        let mut count = 0;
         for packet in compound.packets() {
+            for (place, sequence) in missing[count..].iter_mut().zip(nacks_of(&packet, our_ssrc)) {
+                *place = sequence;
+                count += 1;
+            }
             wants_key_frame |= packet.picture_loss() == Some(our_ssrc);
             wants_key_frame |= packet
                 .full_intra_requests()
                 .any(|request| request.ssrc == our_ssrc);
             self.take_rate_bounds(&packet);
         }
+        self.send_again(now, missing[..count].iter().copied(), record, inlet);
         if wants_key_frame {
             add(&record.stats.tx_key_frame_requests, 1);
             self.ask_module_for_key_frame(inlet);
@@ -410,8 +425,10 @@ impl VideoStream {
         rng: &mut impl Rng,
     ) {
         let now = exit.now;
+        self.again.fill(now, self.rate.allowed_bps());
         let mut inlet = Inlet {
             driver: exit.driver,
+            outbox: exit.outbox,
             events,
             link,
             conference,

@@ -11,7 +11,8 @@ use plenum_abi::{
 };
 use plenum_rtp::packet::{RTP_HEADER_LEN, RtpHeader};
 use plenum_rtp::video::{
-    H264Packetizer, H264Packets, PacketizationMode, Payload, Vp8Packetizer, Vp8Packets,
+    H264Packetizer, H264Packets, PacketizationMode, Payload, SentPacket, Vp8Packetizer, Vp8Packets,
+    rtx,
 };
 use plenum_srtp::TAIL_MAX;
 use rand::Rng;
@@ -26,8 +27,36 @@ use crate::leg::Exit;
 const BURST: usize = 8;
 /// Packets of pictures that may wait. More, and the path is not what it was taken for.
 const BACKLOG_MAX: usize = 512;
+/// Packets that are sent again for one request.
+const AGAIN_MAX: usize = 64;
 /// The stage's clock may be off by this much before it is taken for another.
 const CLOCK_SLACK: u32 = 90_000;
+
+/// What may be sent again: a share of what may be sent, so that a far end that loses
+/// much, or says so, does not get more of what it loses.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    bytes: u64,
+    filled_at: Nanos,
+}
+
+/// A quarter of the rate, and a quarter of a second's worth of it at once.
+const AGAIN_SHARE: u64 = 4;
+
+impl Again {
+    pub(super) fn fill(&mut self, now: Nanos, rate_bps: u32) {
+        let most = u64::from(rate_bps) / 8 / AGAIN_SHARE;
+        let millis = now.since(self.filled_at).as_millis().min(1_000) as u64;
+        self.bytes = (self.bytes + most * millis / 1_000).min(most / 4);
+        self.filled_at = now;
+    }
+
+    fn take(&mut self, bytes: u64) -> bool {
+        let enough = self.bytes >= bytes;
+        self.bytes -= if enough { bytes } else { 0 };
+        enough
+    }
+}
 
 /// A picture for some receivers.
 pub(crate) struct EncodedPicture<'a> {
@@ -203,7 +232,16 @@ impl VideoStream {
         };
         header.write(buffer);
         let plain_len = RTP_HEADER_LEN + payload.len;
-        let Some((len, tag)) = self.path.protect(&record.transmit, buffer, plain_len) else {
+        let next = &record.transmit.next_rtp_index;
+        if let Some(history) = &mut self.history {
+            let sent = SentPacket {
+                index: next.load(Ordering::Relaxed),
+                timestamp,
+                marker: payload.marker,
+            };
+            history.put(exit.now, sent, &buffer[RTP_HEADER_LEN..plain_len]);
+        }
+        let Some((len, tag)) = self.path.protect(next, buffer, plain_len) else {
             add(&stats.tx_errors, 1);
             exit.driver.release(lease);
             return Some(false);
@@ -214,6 +252,62 @@ impl VideoStream {
         add(&stats.tx_bytes, plain_len as u64);
         self.backlog.push_back((lease, tag));
         Some(true)
+    }
+
+    /// Sends packets again that the far end misses, as far as they are still there and
+    /// the rate allows, under an SSRC and numbers of their own (RFC 4588). Who does not
+    /// know that asks for a key frame in the end: the same packet a second time would
+    /// be the same keystream a second time, which nothing here can do.
+    pub(super) fn send_again(
+        &mut self,
+        now: Nanos,
+        sequences: impl Iterator<Item = u16>,
+        record: &VideoRecord,
+        inlet: &mut Inlet<'_>,
+    ) {
+        let (Some(history), Some((socket, to))) = (&mut self.history, self.path.rtp_route()) else {
+            return;
+        };
+        let next = &record.retransmit.next_rtp_index;
+        for sequence in sequences.take(AGAIN_MAX) {
+            let Some((sent, payload)) = history.again(now, sequence) else {
+                continue;
+            };
+            if !self.again.take(payload.len() as u64) {
+                return;
+            }
+            let Some(mut lease) = inlet.driver.send_buffer() else {
+                return add(&record.stats.tx_errors, 1);
+            };
+            let plain_len = RTP_HEADER_LEN + rtx::HEAD_LEN + payload.len();
+            if !lease.set_len(plain_len + TAIL_MAX) {
+                return inlet.driver.release(lease);
+            }
+            let buffer = inlet.driver.bytes_mut(&mut lease);
+            let header = RtpHeader {
+                marker: sent.marker,
+                payload_type: self
+                    .config
+                    .tx_payload()
+                    .unwrap_or_default()
+                    .rtx_payload_type,
+                sequence: next.load(Ordering::Relaxed) as u16,
+                timestamp: sent.timestamp,
+                ssrc: self.config.tx_rtx_ssrc,
+            };
+            header.write(buffer);
+            let (head, rest) = buffer[RTP_HEADER_LEN..plain_len].split_at_mut(rtx::HEAD_LEN);
+            head.copy_from_slice(&rtx::head(sequence));
+            rest.copy_from_slice(payload);
+            let Some((len, tag)) = self.path.protect(next, buffer, plain_len) else {
+                add(&record.stats.tx_errors, 1);
+                return inlet.driver.release(lease);
+            };
+            lease.truncate(len);
+            add(&record.stats.tx_retransmitted, 1);
+            add(&record.stats.tx_bytes, plain_len as u64);
+            inlet.outbox.push(inlet.driver, socket, to, lease, tag);
+        }
     }
 
     /// Sends the next few packets; whether more wait.

@@ -6,7 +6,7 @@
 //! its leg's transport has come to, under one key for all streams, each with an SSRC
 //! and counters of its own.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use plenum_abi::{
     Nanos, SocketAddress, TransmitState, VIDEO_RX_STREAMS, VideoConfig, VideoFlags, VideoRecord,
@@ -256,15 +256,14 @@ impl Path {
         Ok(len)
     }
 
-    /// Protects the RTP packet `buffer[..len]`; its length then, and the tag that is
-    /// to be finished.
+    /// Protects the RTP packet `buffer[..len]` under the index in `next`, which it moves
+    /// on; its length then, and the tag that is to be finished.
     pub(super) fn protect(
         &mut self,
-        transmit: &TransmitState,
+        next: &AtomicU64,
         buffer: &mut [u8],
         len: usize,
     ) -> Option<(usize, Option<PendingTag>)> {
-        let next = &transmit.next_rtp_index;
         match &mut self.keys {
             Some(keys) => {
                 let tag = keys.sender.begin_rtp(next, buffer, len).ok()?;

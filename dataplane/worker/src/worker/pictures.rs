@@ -150,6 +150,7 @@ impl Worker {
         let (conference, module) = place(&self.legs, &self.rooms, stream)?;
         let mut inlet = Inlet {
             driver: &mut self.driver,
+            outbox: &mut self.outbox,
             events: &mut self.events,
             link: module.and_then(|module| pictures.links.get_mut(module)),
             conference,

@@ -4,6 +4,8 @@
 //! Raising the epoch in the module's memory is what another life of the module looks
 //! like to the worker.
 
+mod again;
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -244,6 +246,9 @@ struct Room {
     next_rtcp: AtomicU64,
     packetizer: Vp8Packetizer,
     headers: Vec<RtpHeader>,
+    payloads: Vec<Vec<u8>>,
+    /// Packets that came again under an SSRC of their own.
+    repaired: Vec<(RtpHeader, Vec<u8>)>,
     unit: Vec<u8>,
     assembler: Assembler,
     seen: Vec<Vec<u8>>,
@@ -279,6 +284,8 @@ impl Room {
             next_rtcp: AtomicU64::new(0),
             packetizer: Vp8Packetizer::new(1_000, 1, 7),
             headers: Vec::new(),
+            payloads: Vec::new(),
+            repaired: Vec::new(),
             unit: Vec::new(),
             assembler: Assembler::new(VideoCodec::Vp8, 1 << 20),
             seen: Vec::new(),
@@ -328,6 +335,10 @@ impl Room {
     }
 
     fn show(&self, estate: &Estate, revision: u64) {
+        self.show_with(estate, revision, NO_PAYLOAD_TYPE);
+    }
+
+    fn show_with(&self, estate: &Estate, revision: u64, rtx_payload_type: u8) {
         let flags = VideoFlags::SEND
             | VideoFlags::RECEIVE
             | VideoFlags::LEARN_ADDRESS
@@ -336,7 +347,7 @@ impl Room {
         let vp8 = VideoPayload {
             payload_type: 97,
             codec: VideoCodec::Vp8 as u8,
-            rtx_payload_type: NO_PAYLOAD_TYPE,
+            rtx_payload_type,
             ..VideoPayload::default()
         };
         let config = VideoConfig {
@@ -345,6 +356,7 @@ impl Room {
             flags: flags.0,
             leg: self.stream(),
             tx_ssrc: 0x0dd0_0000 + self.slot,
+            tx_rtx_ssrc: 0x0dd1_0000 + self.slot,
             remote_rtp: self.socket.local_addr().unwrap().into(),
             remote_rtcp: self.rtcp.local_addr().unwrap().into(),
             payloads: [
@@ -402,6 +414,20 @@ impl Room {
         kept
     }
 
+    fn ask_again(&mut self, sequences: &[u16]) {
+        let mut buffer = [0; 128];
+        let mut writer = CompoundWriter::new(&mut buffer);
+        let (ours, theirs) = (0x00ab_0000 + self.slot, 0x0dd0_0000 + self.slot);
+        writer
+            .receiver_report(ours, &[])
+            .nack(ours, theirs, sequences);
+        let len = writer.finish().unwrap();
+        let len = self.sender.protect_rtcp(&self.next_rtcp, &mut buffer, len);
+        self.rtcp
+            .send_to(&buffer[..len.unwrap()], self.to[1])
+            .unwrap();
+    }
+
     fn ask_for_key_frame(&mut self) {
         let mut buffer = [0; 128];
         let mut writer = CompoundWriter::new(&mut buffer);
@@ -420,7 +446,13 @@ impl Room {
             let len = self.receiver.unprotect_rtp(&mut buffer[..len]).unwrap();
             let packet = RtpPacket::parse(&buffer[..len]).unwrap();
             let header = packet.header;
+            if header.payload_type == RTX {
+                let repaired = (header, packet.payload().to_vec());
+                self.repaired.push(repaired);
+                continue;
+            }
             self.headers.push(header);
+            self.payloads.push(packet.payload().to_vec());
             self.assembler
                 .push(header.timestamp, packet.payload(), &mut self.unit);
             if header.marker && self.assembler.finish(&mut self.unit).is_some() {
@@ -455,6 +487,8 @@ fn turn(worker: &mut Worker, rooms: &mut [Room], span: Duration) {
     }
 }
 
+/// Payload type of retransmissions.
+const RTX: u8 = 98;
 const A_WHILE: Duration = Duration::from_millis(120);
 
 #[test]
