@@ -10,14 +10,19 @@
   async function negotiate(options) {
     const offer = await connection.createOffer(options);
     await connection.setLocalDescription(offer);
-    say({ type: "offer", sdp: connection.localDescription.sdp });
+    const { sdp } = connection.localDescription;
+    say({ type: "offer", sdp: me.detour ? sdp.replace(/^a=candidate:.*\r\n/gm, "") : sdp });
   }
 
   async function onMessage(message) {
     me.heard.push(message.type);
     switch (message.type) {
       case "welcome": me.welcome = message; me.roster = message.roster; me.muted = message.audioMuted; break;
-      case "answer": await connection.setRemoteDescription({ type: "answer", sdp: message.sdp }); break;
+      case "answer": {
+        const sdp = me.detour ? message.sdp.replace(/^(a=candidate:.* 127\.0\.0\.1) \d+ /gm, `$1 ${me.detour} `) : message.sdp;
+        await connection.setRemoteDescription({ type: "answer", sdp });
+        break;
+      }
       case "reoffer": await negotiate({ iceRestart: message.iceRestart }); break;
       case "roster": me.roster = message.participants; break;
       case "muted": me.muted = message.audioMuted; break;
@@ -64,7 +69,9 @@
   me.say = say;
 
   // `only`: through the servers of ours of this transport, and in no other way.
-  me.media = async (only) => {
+  // `detour`: the server is reached at this port alone, and does not know of ours.
+  me.media = async (only, detour) => {
+    me.detour = detour;
     const iceServers = !only ? [] : me.welcome.iceServers
       .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => url.endsWith(only)) }))
       .filter((server) => server.urls.length);
@@ -77,7 +84,7 @@
     });
     me.connection = connection;
     connection.onicecandidate = ({ candidate }) => {
-      if (candidate) say({ type: "candidate", candidate: candidate.candidate, sdpMid: candidate.sdpMid,
+      if (candidate && !detour) say({ type: "candidate", candidate: candidate.candidate, sdpMid: candidate.sdpMid,
         usernameFragment: candidate.usernameFragment });
     };
     const context = new AudioContext();

@@ -9,6 +9,7 @@ use plenum_e2e::baresip::Baresip;
 use plenum_e2e::chromium::Chromium;
 use plenum_e2e::eye::Clip;
 use plenum_e2e::phone::Phone;
+use plenum_e2e::proxy::{Link, Proxy};
 use plenum_e2e::server::Server;
 use plenum_e2e::turn::TurnClient;
 use plenum_e2e::wait_until;
@@ -149,6 +150,21 @@ fn sees(browser: &mut Chromium, name: &str, wanted: [bool; 3]) {
     }
 }
 
+/// Does something while a room says its tone and shows its picture.
+fn while_it_talks<T>(room: &mut Phone, act: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                room.talk(PHONE_HZ, Duration::from_millis(200));
+            }
+        });
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+        done.store(true, Ordering::Relaxed);
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 /// Two browsers and a room: each sees the other two.
 #[test]
 fn browsers_and_a_room_see_each_other() {
@@ -156,35 +172,24 @@ fn browsers_and_a_room_see_each_other() {
     let clip = Clip::new(VideoCodec::H264, "color=red", 720, 300_000);
     let room = Phone::call_as(server.sip("udp"), &server.demo_uri(), "Room", Some(&clip));
     let mut room = room.expect("the call is answered");
-    let done = AtomicBool::new(false);
-    let since = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                room.talk(440.0, Duration::from_millis(200));
-            }
-        });
-        let talk = || {
-            let (mut ann, _) = join(&server, "Ann", 660.0, Some("color=green"));
-            let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
-            assert_eq!(ann.run("plenum.media()"), "connected");
-            assert_eq!(ben.run("plenum.media()"), "connected");
-            sees(&mut ann, "Ann", [true, false, true]);
-            sees(&mut ben, "Ben", [true, true, false]);
-            // A camera that is switched off is seen no more; on again, it is.
-            ann.run("plenum.say({ type: 'mute', video: true })");
-            sees(&mut ben, "Ben", [true, false, false]);
-            ann.run("plenum.say({ type: 'mute', video: false })");
-            sees(&mut ben, "Ben", [true, true, false]);
-            let since = Instant::now();
-            std::thread::sleep(Duration::from_secs(2));
-            for browser in [&mut ann, &mut ben] {
-                assert_eq!(browser.run("plenum.errors.length"), 0);
-            }
-            since
-        };
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(talk));
-        done.store(true, Ordering::Relaxed);
-        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let since = while_it_talks(&mut room, || {
+        let (mut ann, _) = join(&server, "Ann", 660.0, Some("color=green"));
+        let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
+        assert_eq!(ann.run("plenum.media()"), "connected");
+        assert_eq!(ben.run("plenum.media()"), "connected");
+        sees(&mut ann, "Ann", [true, false, true]);
+        sees(&mut ben, "Ben", [true, true, false]);
+        // A camera that is switched off is seen no more; on again, it is.
+        ann.run("plenum.say({ type: 'mute', video: true })");
+        sees(&mut ben, "Ben", [true, false, false]);
+        ann.run("plenum.say({ type: 'mute', video: false })");
+        sees(&mut ben, "Ben", [true, true, false]);
+        let since = Instant::now();
+        std::thread::sleep(Duration::from_secs(2));
+        for browser in [&mut ann, &mut ben] {
+            assert_eq!(browser.run("plenum.errors.length"), 0);
+        }
+        since
     });
     let pictures = room.eye().decoded(server.folder(), since, (160, 90));
     let picture = &pictures.last().expect("a picture").1;
@@ -297,4 +302,119 @@ fn browsers_take_part_through_the_relay_alone() {
         eprintln!("the phone hears {hz} Hz at {theirs:.1} dB, itself at {own:.1} dB");
         assert!(theirs - own >= APART_DB, "{theirs:.1} and {own:.1} dB");
     }
+}
+
+/// What a browser heard and saw for a while.
+struct Watched {
+    /// Share of the moments at which the tone was there.
+    heard: f64,
+    /// Pictures decoded a second.
+    frames_per_s: f64,
+    /// Longest time without a new picture.
+    longest_freeze: Duration,
+    /// When the tone was first there, and when the first new picture.
+    first: [Option<Duration>; 2],
+}
+
+fn watch(browser: &mut Chromium, span: Duration) -> Watched {
+    let frames = |browser: &mut Chromium| {
+        browser.run("plenum.inbound('video')")["frames"]
+            .as_u64()
+            .unwrap_or(0)
+    };
+    let started = Instant::now();
+    let before = frames(browser);
+    let (mut last, mut changed) = (before, started);
+    let (mut looks, mut heard) = (0, 0);
+    let mut longest_freeze = Duration::ZERO;
+    let mut first = [None; 2];
+    while started.elapsed() < span {
+        looks += 1;
+        if level(browser, PHONE_HZ) > -60.0 {
+            heard += 1;
+            first[0].get_or_insert(started.elapsed());
+        }
+        let now = frames(browser);
+        if now != last {
+            first[1].get_or_insert(started.elapsed());
+            (last, changed) = (now, Instant::now());
+        }
+        longest_freeze = longest_freeze.max(changed.elapsed());
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    Watched {
+        heard: f64::from(heard) / f64::from(looks),
+        frames_per_s: (last - before) as f64 / started.elapsed().as_secs_f64(),
+        longest_freeze,
+        first,
+    }
+}
+
+/// A network that loses a tenth and delays by up to 50 ms, and one that is away for
+/// five seconds.
+#[test]
+fn a_browser_on_a_bad_network_hears_and_sees() {
+    let media = free_port();
+    let server = Server::start(
+        "browser-trouble",
+        &[("PLENUM_MEDIA_WEBRTC_PORT", media.as_str())],
+    );
+    let address = format!("127.0.0.1:{media}").parse().expect("an address");
+    let proxy = Proxy::start(address, Link::GOOD, 7).expect("a proxy");
+    let clip = Clip::new(VideoCodec::H264, "testsrc2", 360, 400_000);
+    let room = Phone::call_as(server.sip("udp"), &server.demo_uri(), "Room", Some(&clip));
+    let mut room = room.expect("the call is answered");
+    while_it_talks(&mut room, || {
+        let (mut ann, _) = join(&server, "Ann", 660.0, Some("color=green"));
+        let media = format!("plenum.media(null, {})", proxy.address().port());
+        assert_eq!(ann.run(&media), "connected");
+        hears(&mut ann, PHONE_HZ, 660.0);
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(proxy.carried().delivered > 100, "the network is in use");
+
+        proxy.set(Link {
+            loss_percent: 10.0,
+            jitter: Duration::from_millis(50),
+            ..Link::GOOD
+        });
+        std::thread::sleep(Duration::from_secs(1));
+        let bad = watch(&mut ann, Duration::from_secs(8));
+        eprintln!(
+            "10 % lost, 50 ms jitter: heard {:.2}, {:.1} pictures/s, longest freeze {:?}",
+            bad.heard, bad.frames_per_s, bad.longest_freeze
+        );
+        assert!(bad.heard > 0.9, "heard {:.2} of the time", bad.heard);
+        assert!(
+            bad.frames_per_s > 8.0,
+            "{:.1} pictures a second",
+            bad.frames_per_s
+        );
+        assert!(
+            bad.longest_freeze < Duration::from_secs(2),
+            "{:?}",
+            bad.longest_freeze
+        );
+
+        proxy.set(Link::GOOD);
+        std::thread::sleep(Duration::from_secs(1));
+        proxy.set(Link {
+            cut: true,
+            ..Link::GOOD
+        });
+        std::thread::sleep(Duration::from_secs(5));
+        proxy.set(Link::GOOD);
+        let back = watch(&mut ann, Duration::from_secs(4));
+        eprintln!(
+            "after a cut of 5 s: sound and pictures after {:?}",
+            back.first
+        );
+        for first in back.first {
+            assert!(
+                first.is_some_and(|first| first < Duration::from_secs(2)),
+                "{first:?}"
+            );
+        }
+        eprintln!("{:.1} pictures/s then", back.frames_per_s);
+        assert!(back.frames_per_s > 3.0);
+    });
 }

@@ -40,14 +40,18 @@ pub(super) struct Again {
     filled_at: Nanos,
 }
 
-/// A quarter of the rate, and a quarter of a second's worth of it at once.
-const AGAIN_SHARE: u64 = 4;
+/// Half of the rate, and a quarter of a second's worth of it at once, but some packets
+/// in any case: of a small rate a key frame's are a second's worth. (At a tenth lost
+/// and 50 ms of jitter a quarter was too little: 4 pictures a second came through, not
+/// 17.)
+const AGAIN_SHARE: u64 = 2;
+const AGAIN_BYTES_MIN: u64 = 10_000;
 
 impl Again {
     pub(super) fn fill(&mut self, now: Nanos, rate_bps: u32) {
         let most = u64::from(rate_bps) / 8 / AGAIN_SHARE;
         let millis = now.since(self.filled_at).as_millis().min(1_000) as u64;
-        self.bytes = (self.bytes + most * millis / 1_000).min(most / 4);
+        self.bytes = (self.bytes + most * millis / 1_000).min((most / 4).max(AGAIN_BYTES_MIN));
         self.filled_at = now;
     }
 
