@@ -11,12 +11,14 @@
 //! Wall-clock time and randomness are arguments. Reception statistics are
 //! [`crate::reception`]'s.
 
+mod arrivals;
 mod clock;
 mod feedback;
 mod timer;
 mod view;
 mod write;
 
+pub use arrivals::Arrivals;
 pub use clock::{NtpTime, SenderView, round_trip};
 pub use feedback::{RateBound, Remb};
 pub use timer::{RtcpTimer, RtcpTimerConfig};

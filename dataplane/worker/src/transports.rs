@@ -159,6 +159,13 @@ impl Transports {
     }
 
     /// What the leg gets of its transport; `None` when there is none of this generation.
+    /// Id of the header extension with the transport-wide number of a leg's packets; 0
+    /// where none was agreed.
+    pub(crate) fn transport_cc_id(&self, slot: u32) -> u8 {
+        let transport = self.slots.get(slot as usize).and_then(Option::as_ref);
+        transport.map_or(0, |transport| transport.config.transport_cc_id)
+    }
+
     /// Id of the header extension that names an m-line (RFC 8843 section 15.2) in a leg's
     /// packets; 0 where none was agreed.
     pub(crate) fn mid_id(&self, slot: u32) -> u8 {

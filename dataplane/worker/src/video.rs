@@ -57,6 +57,8 @@ pub(crate) struct VideoStream {
     /// What its leg's transport gives it; `None` for a stream with sockets of its own.
     bundle: Option<Bundle>,
     path: Path,
+    /// RTP packets that were authentic.
+    opened: u64,
     /// SSRCs under which the far end sent it, retransmissions included; 0 for none.
     ssrcs: [u32; VIDEO_RX_STREAMS],
     inflow: Option<Inflow>,
@@ -165,6 +167,7 @@ impl VideoStream {
             slot,
             path: Path::new(now, socket, (&config, bundle.as_ref()), record, driver, rng),
             bundle,
+            opened: 0,
             ssrcs: [0; VIDEO_RX_STREAMS],
             inflow: None,
             key_frames,
@@ -268,6 +271,11 @@ impl VideoStream {
     /// Whether it is the leg's content.
     pub(crate) fn is_content(&self) -> bool {
         self.config.flags().contains(VideoFlags::CONTENT)
+    }
+
+    /// RTP packets so far that were authentic.
+    pub(crate) const fn opened(&self) -> u64 {
+        self.opened
     }
 
     /// Whether it came under this SSRC before.

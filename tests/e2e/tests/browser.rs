@@ -173,7 +173,7 @@ fn browsers_and_a_room_see_each_other() {
     let room = Phone::call_as(server.sip("udp"), &server.demo_uri(), "Room", Some(&clip));
     let mut room = room.expect("the call is answered");
     let since = while_it_talks(&mut room, || {
-        let (mut ann, _) = join(&server, "Ann", 660.0, Some("color=green"));
+        let (mut ann, joined) = join(&server, "Ann", 660.0, Some("color=green"));
         let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
         assert_eq!(ann.run("plenum.media()"), "connected");
         assert_eq!(ben.run("plenum.media()"), "connected");
@@ -184,6 +184,24 @@ fn browsers_and_a_room_see_each_other() {
         sees(&mut ben, "Ben", [true, false, false]);
         ann.run("plenum.say({ type: 'mute', video: false })");
         sees(&mut ben, "Ben", [true, true, false]);
+        // Cameras come at the size and rate that they are asked for: a browser that is not
+        // told what came would send less and less.
+        std::thread::sleep(Duration::from_secs(3));
+        let (_, leg) = server.rest(
+            "GET",
+            &format!(
+                "callLegs/{}",
+                joined["participantId"].as_str().expect("an id")
+            ),
+            None,
+        );
+        let video = leg.split("<rxVideo").nth(1).unwrap_or_default();
+        let rate = video
+            .split("<frameRate>")
+            .nth(1)
+            .and_then(|rest| rest.split('<').next());
+        let rate: f64 = rate.and_then(|rate| rate.parse().ok()).unwrap_or(0.0);
+        assert!(video.contains("<width>640</width>") && rate > 20.0, "{leg}");
         let since = Instant::now();
         std::thread::sleep(Duration::from_secs(2));
         for browser in [&mut ann, &mut ben] {

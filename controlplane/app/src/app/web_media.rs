@@ -324,7 +324,7 @@ fn local_web(leg: &Leg, reach: Reach, audio_ssrc: u32, ice: IceCredentials) -> L
         main: stream(StreamKind::Main),
         content: stream(StreamKind::Content),
         layers_max: LAYERS_MAX,
-        transport_cc: false,
+        transport_cc: true,
     }
 }
 

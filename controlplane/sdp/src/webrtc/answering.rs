@@ -213,7 +213,7 @@ fn write(
         if index == first {
             candidate::write(&mut out, &local.candidates);
         }
-        write_body(&mut out, media, line, local);
+        write_body(&mut out, line, local);
     }
     out
 }
@@ -259,21 +259,25 @@ fn write_head(
     }
     let _ = write!(out, "\r\na=setup:{setup}\r\n");
     for (id, uri) in offer::extensions(media) {
+        // Sound is not counted: what it takes is little and always the same.
+        if uri == offer::TRANSPORT_CC && (media.media != "video" || !local.transport_cc) {
+            continue;
+        }
         if transport.extensions.take(id, uri) {
             let _ = write!(out, "a=extmap:{id} {uri}\r\n");
         }
     }
 }
 
-fn write_body(out: &mut String, media: &Media, line: &Line, local: &LocalWeb) {
+fn write_body(out: &mut String, line: &Line, local: &LocalWeb) {
     match line {
         Line::Off => {}
         Line::Silent(formats) => {
-            write_formats(out, media, local, formats);
+            write_formats(out, formats);
             out.push_str("a=inactive\r\n");
         }
         Line::Audio(audio, formats) => {
-            write_formats(out, media, local, formats);
+            write_formats(out, formats);
             let _ = write!(out, "a={}\r\n", audio.direction.attribute());
             if audio.direction.send {
                 write_source(out, local, "mix", "audio", local.audio_ssrc, None);
@@ -311,7 +315,7 @@ fn write_body(out: &mut String, media: &Media, line: &Line, local: &LocalWeb) {
     }
 }
 
-fn write_formats(out: &mut String, media: &Media, local: &LocalWeb, formats: &[(u8, Format)]) {
+fn write_formats(out: &mut String, formats: &[(u8, Format)]) {
     for (number, format) in formats {
         let _ = match format {
             Format::Codec(AudioCodec::Pcmu) => write!(out, "a=rtpmap:{number} PCMU/8000\r\n"),
@@ -327,10 +331,6 @@ fn write_formats(out: &mut String, media: &Media, local: &LocalWeb, formats: &[(
             ),
             Format::ComfortNoise => write!(out, "a=rtpmap:{number} CN/8000\r\n"),
         };
-        let is_codec = matches!(format, Format::Codec(_));
-        if is_codec && local.transport_cc && Feedback::of(media, *number).transport_cc {
-            let _ = write!(out, "a=rtcp-fb:{number} transport-cc\r\n");
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Direction, NegotiationError};
 /// Transport of a line that goes over DTLS-SRTP (RFC 5764 section 8).
 const PROFILE: &str = "UDP/TLS/RTP/SAVPF";
 
-const TRANSPORT_CC: &str =
+pub(super) const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
 const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";

@@ -153,6 +153,9 @@ fn a_browser_joins_with_everything() {
         }
     );
     assert_eq!(transport.candidates.len(), 1);
+    // Pictures are counted for transport-wide feedback, sound is not.
+    assert!(part(&sdp, 1).contains("transport-wide-cc"));
+    assert!(!part(&sdp, 0).contains("transport-"));
     let audio = audio.unwrap();
     assert_eq!(audio.codecs, [(111, AudioCodec::Opus)]);
     assert_eq!(audio.telephone_event_payload_type, Some(110));

@@ -4,6 +4,8 @@
 use super::{CompoundWriter, PSFB, RTPFB, RtcpPacket};
 
 /// Feedback message types of RTPFB.
+/// draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1.
+const TRANSPORT_WIDE: u8 = 15;
 const GENERIC_NACK: u8 = 1;
 const TMMBR: u8 = 3;
 const TMMBN: u8 = 4;
@@ -152,6 +154,13 @@ impl CompoundWriter<'_> {
             self.put(&first.to_be_bytes());
             self.put(&following.to_be_bytes());
         }
+        self.end(start)
+    }
+
+    /// Transport-wide feedback, whose control information [`super::Arrivals`] wrote.
+    pub fn transport_feedback(&mut self, ssrc: u32, media_ssrc: u32, fci: &[u8]) -> &mut Self {
+        let start = self.begin_feedback(RTPFB, TRANSPORT_WIDE, ssrc, media_ssrc);
+        self.put(fci);
         self.end(start)
     }
 

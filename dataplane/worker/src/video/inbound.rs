@@ -13,7 +13,7 @@ use plenum_pool::Lease;
 use plenum_rtp::learning::{RtcpEvidence, RtpEvidence};
 use plenum_rtp::packet::{Kind, RtpPacket, classify};
 use plenum_rtp::reception::{Reception, Sequence};
-use plenum_rtp::rtcp::{Compound, CompoundWriter, RtcpPacket};
+use plenum_rtp::rtcp::{Arrivals, Compound, CompoundWriter, RtcpPacket};
 use plenum_rtp::video::{Arrival, Assembler, Pop, ReorderBuffer, ReorderConfig, UnitInfo, rtx};
 use plenum_srtp::{Receiver, Reject, TAIL_MAX};
 use plenum_uring::Driver;
@@ -33,6 +33,9 @@ use crate::shelf::Held;
 const UNIT_BYTES_MAX: usize = 1 << 20;
 /// Sequence numbers that are asked for in one packet.
 const NACKS_MAX: usize = 64;
+/// Room for what is told of a transport's packets in one packet: those of some tenths
+/// of a second.
+const TRANSPORT_FEEDBACK_MAX: usize = 384;
 /// A compound packet of ours never comes near this.
 const COMPOUND_LEN_MAX: usize = 512;
 
@@ -119,6 +122,7 @@ impl VideoStream {
         }
         self.note_heard(inbound.now, record, inlet.events);
         self.note_ssrc(header.ssrc);
+        self.opened += 1;
         if let Some(payload) = self.config.rx_repaired(header.payload_type) {
             return self.on_retransmission(inbound, payload.codec, record, inlet);
         }
@@ -481,6 +485,27 @@ impl VideoStream {
                     writer.full_intra_request(ours, ssrc, command);
                 }
             }
+            writer.finish().unwrap_or(0)
+        });
+    }
+
+    /// Tells the far end when the packets of its transport came.
+    pub(crate) fn send_transport_feedback(
+        &mut self,
+        arrivals: &mut Arrivals,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+    ) {
+        let mut fci = [0; TRANSPORT_FEEDBACK_MAX];
+        let (Some(inflow), Some(len)) = (&self.inflow, arrivals.write(&mut fci)) else {
+            return;
+        };
+        let (ours, ssrc) = (self.config.tx_ssrc, inflow.ssrc);
+        let cname = self.reports.cname().to_owned();
+        self.send_compound(record, exit, |_, out| {
+            let mut writer = CompoundWriter::new(out);
+            writer.receiver_report(ours, &[]).cname(ours, &cname);
+            writer.transport_feedback(ours, ssrc, &fci[..len]);
             writer.finish().unwrap_or(0)
         });
     }

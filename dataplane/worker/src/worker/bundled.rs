@@ -4,6 +4,7 @@ use plenum_abi::{RejectReason, VideoConfig, VideoFlags};
 use plenum_rtp::packet::header_extension;
 
 use super::Worker;
+use super::pictures::Pictures;
 use crate::transports::Bundle;
 use crate::video::{VideoInbound, VideoStream};
 
@@ -51,7 +52,19 @@ impl Worker {
         let Some(slot) = demultiplex(bytes, mid_id, &streams) else {
             return Err(inbound);
         };
+        let counted = header_extension(bytes, transports.map_or(0, |all| all.transport_cc_id(leg)));
+        let sequence = counted.and_then(|bytes| bytes.first_chunk().copied());
+        let now = inbound.now;
+        let opened = |pictures: &Pictures| pictures.stream(slot).map(VideoStream::opened);
+        let before = opened(&self.pictures);
         self.at_stream(slot, inbound, VideoStream::on_datagram);
+        // Only what is authentic is told of.
+        if let Some(sequence) = sequence
+            && opened(&self.pictures) != before
+        {
+            self.pictures
+                .note_arrival(leg, now, u16::from_be_bytes(sequence));
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use plenum_abi::{
     Nanos, RejectReason, SetVideo, SlotRef, SlotState, SourceSize, UpKind, VideoFlags, VideoRecord,
     participant_flags,
 };
+use plenum_rtp::rtcp::Arrivals;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zerocopy::{FromBytes, IntoBytes};
@@ -43,6 +44,9 @@ pub(super) struct Pictures {
     next_burst: Nanos,
     /// Legs of the conference that ticks.
     here: Vec<u32>,
+    /// By leg slot: packets of its transport that are to be told of, where the far end
+    /// counts them.
+    arrivals: Box<[Option<Box<Arrivals>>]>,
 }
 
 impl Pictures {
@@ -58,6 +62,14 @@ impl Pictures {
             pacing: Vec::with_capacity(streams as usize),
             next_burst: Nanos::ZERO,
             here: Vec::with_capacity(legs as usize),
+            arrivals: (0..legs).map(|_| None).collect(),
+        }
+    }
+
+    /// A packet of a leg's transport came. (The first of a leg makes room for it.)
+    pub(super) fn note_arrival(&mut self, leg: u32, now: Nanos, sequence: u16) {
+        if let Some(arrivals) = self.arrivals.get_mut(leg as usize) {
+            arrivals.get_or_insert_default().note(now, sequence);
         }
     }
 
@@ -288,6 +300,9 @@ impl Worker {
 
     /// A leg goes, and its streams with it.
     pub(super) fn remove_leg_video(&mut self, leg: u32) {
+        if let Some(arrivals) = self.pictures.arrivals.get_mut(leg as usize) {
+            *arrivals = None;
+        }
         for slot in self.pictures.of_leg(leg) {
             if let Some(about) = self.pictures.stream(slot).map(VideoStream::slot_ref) {
                 let _ = self.remove_video(about);
@@ -698,9 +713,9 @@ impl Worker {
     }
 
     fn advance_stream(&mut self, slot: u32, conference: SlotRef, layout: u8, now: Nanos) {
-        let module = self.rooms[conference.slot as usize]
-            .as_ref()
-            .and_then(|room| room.module);
+        let room = self.rooms[conference.slot as usize].as_ref();
+        let module = room.and_then(|room| room.module);
+        let tells = room.is_some_and(|room| room.ticks.is_multiple_of(ARRIVAL_TICKS));
         let pictures = &mut self.pictures;
         let (Some(Some(stream)), Some(record), Some(module)) = (
             pictures.streams.get_mut(slot as usize),
@@ -717,6 +732,10 @@ impl Worker {
         };
         let (events, rng) = (&mut self.events, &mut self.rng);
         stream.advance(record, conference, Some(link), events, &mut exit, rng);
+        let leg = stream.config.leg.slot as usize;
+        if tells && let Some(Some(arrivals)) = pictures.arrivals.get_mut(leg) {
+            stream.send_transport_feedback(arrivals, record, &mut exit);
+        }
         if stream.take_rate_change(record)
             && let Some(receiver) = stream.receiver(conference, layout)
         {
@@ -753,6 +772,9 @@ impl Worker {
     }
 }
 
+/// Arrivals are told each so many ticks: of 20 ms, so that a sender hears of a queue
+/// before it is full.
+const ARRIVAL_TICKS: u64 = 3;
 /// Who speaks is said again each so many ticks.
 const SPEAKER_TICKS: u64 = 25;
 
