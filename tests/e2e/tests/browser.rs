@@ -195,7 +195,7 @@ fn browsers_and_a_room_see_each_other() {
             ),
             None,
         );
-        let video = leg.split("<rxVideo").nth(1).unwrap_or_default();
+        let video = leg.split("<rxVideo role").nth(1).unwrap_or_default();
         let rate = video
             .split("<frameRate>")
             .nth(1)
