@@ -84,6 +84,8 @@ pub(crate) struct Group {
     sent_at: Nanos,
     /// The version of the canvas that was encoded last.
     version: Option<u64>,
+    /// Nothing was new at its place in time, which is still free.
+    idle: bool,
 }
 
 impl Group {
@@ -108,6 +110,7 @@ impl Group {
             place: now,
             sent_at: Nanos::ZERO,
             version: None,
+            idle: false,
         }
     }
 
@@ -144,6 +147,13 @@ impl Group {
 
     pub(crate) const fn want_key_frame(&mut self) {
         self.key_wanted = true;
+    }
+
+    /// Whether its place in time is still free for something new. Sources keep time of
+    /// their own: one whose pictures come now before and now after a place begins
+    /// would lose some without this.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.idle
     }
 
     /// When its next picture is due.
@@ -226,7 +236,8 @@ impl Group {
         let may_be_key = self.key_at.is_none_or(|at| now.since(at) >= KEY_FRAME_GAP);
         let key_frame = self.key_wanted && may_be_key;
         let still = self.version == Some(canvas.version());
-        if still && !key_frame && now.since(self.sent_at) < STILL {
+        self.idle = still && !key_frame && now.since(self.sent_at) < STILL;
+        if self.idle {
             return;
         }
         if !key_frame && self.waiting.len() == self.members.len() {

@@ -83,6 +83,8 @@ pub struct Stage {
     planner: Planner,
     /// Something has changed since the last plan.
     changed: bool,
+    /// A picture was decoded since the last look at what is due.
+    fresh: bool,
     planned_at: Nanos,
     /// What of the sources the last plan was made from.
     planned_from: Vec<SourceFacts>,
@@ -129,6 +131,7 @@ impl Stage {
             viewers: BTreeMap::new(),
             planner: Planner::default(),
             changed: false,
+            fresh: false,
             planned_at: Nanos::ZERO,
             planned_from: Vec::new(),
             groups: Vec::new(),
@@ -212,7 +215,10 @@ impl Stage {
         let taken = source.take(unit, &mut *self.codecs);
         self.stats.spent.decode += self.profile.now().since(began);
         match taken {
-            Taken::Picture => self.stats.decodes += 1,
+            Taken::Picture => {
+                self.stats.decodes += 1;
+                self.fresh = true;
+            }
             Taken::Spared => self.stats.decodes_spared += 1,
             Taken::Refused => self.stats.decode_failures += 1,
             Taken::Nothing | Taken::Waits => {}
@@ -305,7 +311,7 @@ impl Stage {
     /// When [`Self::tick`] is due; `None` while there is nothing to send.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Nanos> {
-        if self.changed {
+        if self.changed || self.fresh && self.groups.iter().any(Group::is_idle) {
             return Some(Nanos::ZERO);
         }
         let frames = self.groups.iter().map(Group::next_due);
@@ -463,8 +469,9 @@ impl Stage {
         let message = message.filter(|message| message.until.is_none_or(|until| now < until));
         let mut drawn = BTreeSet::new();
         let mut any = false;
+        let fresh = std::mem::take(&mut self.fresh);
         for group in &mut self.groups {
-            if group.next_due() > now {
+            if group.next_due() > now && !(fresh && group.is_idle()) {
                 continue;
             }
             any = true;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Meeting, color, person, receiver, who};
+use common::{Meeting, color, flat, person, receiver, who};
 use plenum_abi::{Nanos, VideoCodec};
 use plenum_compositor::{
     AccessUnit, ConferencePolicy, Layout, PARTICIPANTS_MAX, Participant, ParticipantId,
@@ -190,7 +190,7 @@ fn another_codec_may_come_at_a_key_frame() {
     meeting.receive(100, receiver(100));
     meeting.run(500);
     meeting.cameras.clear();
-    let data = common::flat((640, 360), color(5));
+    let data = flat((640, 360), color(5));
     let mut unit = AccessUnit {
         codec: VideoCodec::Vp8,
         key_frame: false,
@@ -220,6 +220,37 @@ fn a_late_tick_skips_pictures_instead_of_sending_a_burst() {
     meeting.now.0 += 2_000_000_000;
     meeting.run(34);
     assert!(meeting.got(1).len() - before <= 2);
+}
+
+/// Also where they come now just before a place in time begins and now just after.
+#[test]
+fn no_picture_is_lost_to_jitter() {
+    let mut meeting = Meeting::new(policy(Layout::SpeakerOnly));
+    meeting.set(1, person(1));
+    meeting.receive(100, receiver(100));
+    let data = flat((1280, 720), color(1));
+    for picture in 0..90_u64 {
+        let jitter = [0, 5, 2, 4, 1][picture as usize % 5];
+        // A place begins each thirtieth of a second.
+        let at = Nanos::from_millis(2_000 - 3 + picture * 1_000 / 30 + jitter);
+        while meeting.now < at {
+            meeting.run(1);
+        }
+        let unit = AccessUnit {
+            codec: VideoCodec::H264,
+            key_frame: picture == 0,
+            data: &data,
+        };
+        meeting
+            .stage
+            .handle_access_unit(meeting.now, ParticipantId(1), Stream::Main, &unit);
+    }
+    meeting.run(40);
+    let since = Nanos::from_millis(2_100);
+    let got = meeting.got(100).iter().filter(|got| got.at >= since);
+    let stamps: Vec<u32> = got.map(|got| got.timestamp_90khz).collect();
+    assert!(stamps.len() >= 86, "{} of 87", stamps.len());
+    assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]));
 }
 
 #[test]
@@ -427,7 +458,7 @@ proptest! {
                     meeting.stage.handle_access_unit(meeting.now, ParticipantId(n), stream, &unit);
                 }
                 Act::Picture(n, width, height) => {
-                    let data = common::flat((width, height), color(n));
+                    let data = flat((width, height), color(n));
                     let unit = AccessUnit { codec: VideoCodec::H264, key_frame: true, data: &data };
                     meeting.stage.handle_access_unit(meeting.now, ParticipantId(n), Stream::Main, &unit);
                 }
