@@ -2,6 +2,7 @@
 
 mod api;
 mod incoming;
+mod key_frames;
 mod outgoing;
 mod pictures;
 mod restore;
@@ -30,6 +31,8 @@ use crate::{AppConfig, Place};
 
 pub use incoming::Incoming;
 use incoming::Waiting;
+pub(crate) use key_frames::Asked;
+pub use key_frames::{MEDIA_CONTROL, PICTURE_FAST_UPDATE};
 
 /// Why a wish of the REST API is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -35,7 +35,9 @@ mod video;
 mod web;
 mod world;
 
-pub use app::{App, EndCause, Error, Incoming, Refusal, Statistics};
+pub use app::{
+    App, EndCause, Error, Incoming, MEDIA_CONTROL, PICTURE_FAST_UPDATE, Refusal, Statistics,
+};
 pub use config::AppConfig;
 pub use look::Look;
 pub use place::{Counters, Place, Places, Reach, VideoCounters};

@@ -5,6 +5,7 @@ use plenum_model::{CallLegConfiguration, VideoCodecName, VideoRole, VideoStatus}
 use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::app::Asked;
 use crate::leg::{loss_percent, millis, per_second};
 use crate::{Place, VideoCounters};
 
@@ -51,6 +52,7 @@ pub(crate) struct Stream {
     /// What the media plane was last told; `None` before anything was agreed.
     pub(crate) config: Option<VideoConfig>,
     pub(crate) flow: Flow,
+    pub(crate) asked: Asked,
 }
 
 /// What goes through a stream.
@@ -213,6 +215,7 @@ impl Stream {
             ssrcs: saved.ssrcs,
             config: VideoConfig::read_from_bytes(&saved.config).ok(),
             flow: Flow::default(),
+            asked: Asked::default(),
         }
     }
 }

@@ -127,6 +127,11 @@ pub enum Output {
         /// Milliseconds.
         duration_ms: u16,
     },
+    /// SIP: ask for a key frame by INFO ([`crate::PICTURE_FAST_UPDATE`]).
+    AskForKeyFrame {
+        /// The leg.
+        leg: CallLegId,
+    },
     /// Media: create or change a leg.
     SetLeg {
         /// Its slot.
@@ -190,6 +195,11 @@ pub enum Output {
         /// Which.
         kind: CommandKind,
         /// Its slot.
+        place: Place,
+    },
+    /// Media: the far end asks for a key frame.
+    SendKeyFrame {
+        /// The video slot.
         place: Place,
     },
     /// Media: send a digit.

@@ -97,6 +97,9 @@ pub enum CommandKind {
     AddCandidate = 13,
     /// Ask the far end for a key frame ([`SlotRef`] of a video slot).
     RequestKeyFrame = 14,
+    /// The far end asks for a key frame by other means than RTCP ([`SlotRef`] of a
+    /// video slot).
+    SendKeyFrame = 15,
 }
 
 impl CommandKind {
@@ -118,6 +121,7 @@ impl CommandKind {
             12 => Self::SetTransport,
             13 => Self::AddCandidate,
             14 => Self::RequestKeyFrame,
+            15 => Self::SendKeyFrame,
             _ => return None,
         })
     }
@@ -208,6 +212,10 @@ pub enum EventKind {
     TransportLost = 15,
     /// A leg's transport failed for good; `value` is 1 for ICE, 2 for DTLS.
     TransportFailed = 16,
+    /// A key frame of a video stream (`leg` is its slot) is needed, and its far end
+    /// takes no RTCP feedback that asks for one; `value` is the stream's leg, its
+    /// generation in the upper half and its slot in the lower.
+    VideoKeyFrameNeeded = 17,
 }
 
 impl EventKind {
@@ -231,6 +239,7 @@ impl EventKind {
             14 => Self::TransportConnected,
             15 => Self::TransportLost,
             16 => Self::TransportFailed,
+            17 => Self::VideoKeyFrameNeeded,
             _ => return None,
         })
     }

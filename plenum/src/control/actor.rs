@@ -18,7 +18,10 @@ use plenum_abi::{
     AddCandidate, CommandKind, Event, SendDtmf, SetConference, SetLeg, SetText, SetTransport,
     SetVideo, SetViewPolicy, Text,
 };
-use plenum_app::{App, EndCause, Incoming, Moment, Output, Place, SavedLeg, World};
+use plenum_app::{
+    App, EndCause, Incoming, MEDIA_CONTROL, Moment, Output, PICTURE_FAST_UPDATE, Place, SavedLeg,
+    World,
+};
 use plenum_link::{Link, Slots};
 use plenum_model::CallLegId;
 use plenum_sip::{Cause, DialogKey, DialogState, Outbound, SipError, SipEvent, SipStack, TxnId};
@@ -340,8 +343,14 @@ impl Actor {
                 tracing::info!(refer_to, "REFER is not taken");
                 report(self.sip.reject_refer(key, txn, 603));
             }
-            SipEvent::Info { content_type, .. } => {
-                tracing::debug!(content_type, "INFO without a use");
+            SipEvent::Info {
+                key,
+                content_type,
+                body,
+            } => {
+                if let Some(leg) = self.leg(key) {
+                    self.decide(|app, world| app.informed(leg, &content_type, &body, world));
+                }
             }
             SipEvent::DialogChanged { key, state } => {
                 if let Some(leg) = self.leg(key) {
@@ -457,6 +466,9 @@ impl Actor {
                 let body = format!("Signal={digit}\r\nDuration={duration_ms}\r\n");
                 sip.info(key, "application/dtmf-relay", body.into_bytes())
             }),
+            Output::AskForKeyFrame { leg } => self.tell(leg, |sip, key| {
+                sip.info(key, MEDIA_CONTROL, PICTURE_FAST_UPDATE.into())
+            }),
             Output::Invite { leg, invitation } => {
                 let from = format!("sip:{}@{}", invitation.from_user, self.own_domain);
                 let to = invitation.to;
@@ -541,6 +553,10 @@ impl Actor {
             Output::SetLabel { place, text } => self.say(place, CommandKind::SetLabel, *text),
             Output::Remove { kind, place } => {
                 self.command(place.worker, kind, &slot(place).to_ref());
+            }
+            Output::SendKeyFrame { place } => {
+                let about = slot(place).to_ref();
+                self.command(place.worker, CommandKind::SendKeyFrame, &about);
             }
             Output::SendDtmf { place, digit } => {
                 let payload = SendDtmf {

@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use plenum_abi::{MasterKeys, VideoCodec};
 use plenum_rtp::packet::{RTP_HEADER_LEN, RtpHeader, RtpPacket};
-use plenum_rtp::rtcp::{Compound, CompoundWriter};
+use plenum_rtp::rtcp::{Compound, CompoundWriter, RateBound, ReportBlock};
 use plenum_rtp::video::{Assembler, H264Packetizer, PacketizationMode, Payload, Vp8Packetizer};
 use plenum_srtp::{Receiver, Sender, TAIL_MAX};
 use rand::Rng;
@@ -37,6 +37,8 @@ pub struct Clip {
     pub lines: u32,
     /// Its pictures, encoded; the first is a key frame.
     pub units: Vec<Vec<u8>>,
+    /// Who shows it knows RTCP feedback (RFC 4585).
+    pub feedback: bool,
 }
 
 fn ffmpeg() -> Command {
@@ -114,6 +116,7 @@ impl Clip {
             codec,
             lines,
             units,
+            feedback: true,
         }
     }
 }
@@ -188,6 +191,8 @@ pub struct Eye {
     pub covered: bool,
     /// What is sent instead of the clip's picture.
     pub instead: Option<Vec<u8>>,
+    /// So many packets from now on are lost on their way.
+    pub losing: usize,
     socket: UdpSocket,
     to: Option<SocketAddr>,
     payload_type: u8,
@@ -227,6 +232,7 @@ impl Eye {
             began: Instant::now(),
             covered: false,
             instead: None,
+            losing: 0,
             socket,
             to: None,
             payload_type: PAYLOAD_TYPE,
@@ -266,9 +272,13 @@ impl Eye {
                  a=fmtp:{PAYLOAD_TYPE} max-fr=30;max-fs={blocks}\r\n"
             ),
         };
+        let feedback = match self.clip.feedback {
+            true => "a=rtcp-fb:* nack\r\na=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm tmmbr\r\n",
+            false => "",
+        };
         format!(
             "m=video {port} RTP/SAVP {PAYLOAD_TYPE}\r\nb=TIAS:1500000\r\n{format}\
-             a=rtcp-mux\r\na=rtcp-fb:* nack\r\na=rtcp-fb:* nack pli\r\n\
+             a=rtcp-mux\r\n{feedback}\
              a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\na=sendrecv\r\n"
         )
     }
@@ -352,6 +362,10 @@ impl Eye {
         let len = self
             .sender
             .protect_rtp(&self.next_index, &mut packet, plain);
+        if self.losing > 0 {
+            self.losing -= 1;
+            return;
+        }
         // The far end may be gone for a moment; that is what some tests are about.
         let _ = self.socket.send_to(&packet[..len.expect("a packet")], to);
     }
@@ -361,14 +375,69 @@ impl Eye {
     /// # Panics
     /// When the packet cannot be made.
     pub fn ask_for_key_frame(&mut self) {
+        let (ours, theirs) = (self.ssrc, self.their_ssrc);
+        self.tell(|writer| {
+            writer.receiver_report(ours, &[]).picture_loss(ours, theirs);
+        });
+    }
+
+    /// Asks to be sent no more than this (TMMBR, RFC 5104 section 4.2.1).
+    ///
+    /// # Panics
+    /// When the packet cannot be made.
+    pub fn ask_for_rate(&mut self, bit_rate_bps: u64) {
+        let (ours, theirs) = (self.ssrc, self.their_ssrc);
+        let bound = RateBound {
+            ssrc: theirs,
+            bit_rate_bps,
+            overhead_bytes: 0,
+        };
+        self.tell(|writer| {
+            writer
+                .receiver_report(ours, &[])
+                .rate_request(ours, &[bound]);
+        });
+    }
+
+    /// Reports that such a share of the packets was lost, in 1/256.
+    ///
+    /// # Panics
+    /// When the packet cannot be made.
+    pub fn report_loss(&mut self, fraction_lost: u8) {
+        let ours = self.ssrc;
+        let block = ReportBlock {
+            ssrc: self.their_ssrc,
+            fraction_lost,
+            cumulative_lost: 0,
+            highest_sequence: u32::from(self.newest.unwrap_or(0)),
+            jitter: 0,
+            last_sr: 0,
+            delay_since_last_sr: 0,
+        };
+        self.tell(|writer| {
+            writer.receiver_report(ours, &[block]);
+        });
+    }
+
+    fn tell(&mut self, write: impl FnOnce(&mut CompoundWriter<'_>)) {
         let Some(to) = self.to else { return };
         let mut buffer = [0; 128];
         let mut writer = CompoundWriter::new(&mut buffer);
-        let writer = writer.receiver_report(self.ssrc, &[]);
-        writer.picture_loss(self.ssrc, self.their_ssrc);
+        write(&mut writer);
         let len = writer.finish().expect("room");
         let len = self.sender.protect_rtcp(&self.next_rtcp, &mut buffer, len);
         let _ = self.socket.send_to(&buffer[..len.expect("a packet")], to);
+    }
+
+    /// What came since a moment: bit/s and pictures a second.
+    #[must_use]
+    pub fn flow_since(&self, since: Instant) -> (f64, f64) {
+        let span = since.elapsed().as_secs_f64();
+        let seen = self.seen.iter().filter(|seen| seen.at >= since);
+        let (pictures, bytes) = seen.fold((0_u32, 0), |(pictures, bytes), seen| {
+            (pictures + 1, bytes + seen.unit.len())
+        });
+        (8.0 * bytes as f64 / span, f64::from(pictures) / span)
     }
 
     /// Takes what came.

@@ -61,6 +61,8 @@ pub struct Phone {
     pub refused: usize,
     /// The server said BYE.
     pub ended: bool,
+    /// Bodies of INFO that came.
+    pub informed: Vec<String>,
     /// Its camera and screen.
     pub eye: Option<Eye>,
 }
@@ -268,6 +270,7 @@ impl Phone {
             heard: Vec::new(),
             refused: 0,
             ended: false,
+            informed: Vec::new(),
             eye,
         })
     }
@@ -296,11 +299,12 @@ impl Phone {
         while start.elapsed() < span {
             for (phone, hz) in phones.iter_mut() {
                 phone.say(*hz);
-                phone.show();
             }
             next += PACKET;
             loop {
                 for (phone, _) in phones.iter_mut() {
+                    // A camera keeps time of its own.
+                    phone.show();
                     phone.listen();
                 }
                 if Instant::now() >= next {
@@ -371,8 +375,12 @@ impl Phone {
         }
         while let Ok((len, from)) = self.sip.recv_from(&mut buffer) {
             let message = String::from_utf8_lossy(&buffer[..len]).into_owned();
-            if message.starts_with("BYE ") {
-                self.ended = true;
+            let body = message.split("\r\n\r\n").nth(1).unwrap_or_default();
+            if message.starts_with("INFO ") {
+                self.informed.push(body.to_owned());
+            }
+            self.ended |= message.starts_with("BYE ");
+            if message.starts_with("BYE ") || message.starts_with("INFO ") {
                 let copied: String = ["Via", "From", "To", "Call-ID", "CSeq"]
                     .iter()
                     .filter_map(|name| Some(format!("{name}: {}\r\n", header(&message, name)?)))
@@ -415,23 +423,38 @@ impl Phone {
     /// Says BYE; the answer's status code, or `None` when there was none in three
     /// seconds, with retransmissions (RFC 3261 section 17.1.2).
     pub fn hang_up(&mut self) -> Option<u16> {
+        self.request("BYE", "", "")
+    }
+
+    /// Sends INFO (RFC 6086); the answer as of [`Phone::hang_up`].
+    pub fn inform(&mut self, content_type: &str, body: &str) -> Option<u16> {
+        self.request("INFO", &format!("Content-Type: {content_type}\r\n"), body)
+    }
+
+    fn request(&mut self, method: &str, headers: &str, body: &str) -> Option<u16> {
         self.sequence += 1;
         let me = self.sip.local_addr().ok()?;
         let branch: u64 = rand::rng().random();
-        let bye = format!(
-            "BYE {} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{branch:016x};rport\r\n\
-             Max-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} BYE\r\n\
-             Contact: {}\r\nContent-Length: 0\r\n\r\n",
-            self.uri, self.from, self.to, self.call_id, self.sequence, self.contact
+        let request = format!(
+            "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{branch:016x};rport\r\n\
+             Max-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\n\
+             Contact: {}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            self.uri,
+            self.from,
+            self.to,
+            self.call_id,
+            self.sequence,
+            self.contact,
+            body.len()
         );
         let mut buffer = [0; 8_192];
         for _ in 0..6 {
-            let _ = self.sip.send_to(bye.as_bytes(), self.server);
+            let _ = self.sip.send_to(request.as_bytes(), self.server);
             let sent = Instant::now();
             while sent.elapsed() < Duration::from_millis(500) {
                 if let Ok((len, _)) = self.sip.recv_from(&mut buffer) {
                     let message = String::from_utf8_lossy(&buffer[..len]);
-                    if message.starts_with("SIP/2.0") && message.contains("BYE") {
+                    if message.starts_with("SIP/2.0") && message.contains(method) {
                         return message.split(' ').nth(1).and_then(|code| code.parse().ok());
                     }
                 }

@@ -8,7 +8,7 @@ use plenum_abi::{
 use plenum_model::CallLegId;
 use plenum_sdp::{Direction as Flow, LocalVideo, Negotiated, Video, VideoFormat};
 
-use super::{App, random_ssrc};
+use super::{App, Asked, random_ssrc};
 use crate::leg::Leg;
 use crate::video::{self, Stream, StreamKind};
 use crate::world::{Output, World};
@@ -80,6 +80,7 @@ impl App {
                 ssrcs: (random_ssrc(world), random_ssrc(world)),
                 config: None,
                 flow: video::Flow::default(),
+                asked: Asked::default(),
             });
         }
     }

@@ -173,6 +173,9 @@ impl App {
                     "a picture made its decoder fail more than once and is not decoded any more"
                 );
             }
+            EventKind::VideoKeyFrameNeeded => {
+                return self.key_frame_needed(place, event.value, world);
+            }
             EventKind::VideoStarted | EventKind::VideoKeyExhausted => {
                 return tracing::debug!(worker, stream = place.slot, ?kind, "video");
             }

@@ -9,7 +9,7 @@ use plenum_sdp::webrtc::{
     self, Candidate, LocalVideo, LocalWeb, RemoteTransport, WebAnswer, WebVideo,
 };
 
-use super::{App, random_ssrc};
+use super::{App, Asked, random_ssrc};
 use crate::leg::Leg;
 use crate::media;
 use crate::video::{self, Flow, Stream, StreamKind};
@@ -83,6 +83,7 @@ impl App {
                 ssrcs: (random_ssrc(world), random_ssrc(world)),
                 config: None,
                 flow: Flow::default(),
+                asked: Asked::default(),
             });
         }
     }

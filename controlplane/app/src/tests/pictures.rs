@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use plenum_abi::{H264Level, H264Profile, VideoCodec, VideoConfig, VideoFlags};
+use plenum_abi::{
+    Event, EventKind, H264Level, H264Profile, SlotRef, VideoCodec, VideoConfig, VideoFlags,
+};
 use plenum_model::{
     CallLegId, CallLegPatch, CallPatch, Field, Layout, MessageDuration, MessagePosition,
     SelfPaneMode,
@@ -10,7 +12,7 @@ use plenum_model::{
 use plenum_sdp::{Direction, Encryption, LocalMedia, LocalVideo, VideoFormat};
 
 use super::world::*;
-use crate::{App, EndCause, VideoCounters};
+use crate::{App, EndCause, MEDIA_CONTROL, Output, PICTURE_FAST_UPDATE, VideoCounters};
 
 fn camera(level: H264Level) -> LocalVideo {
     LocalVideo {
@@ -325,4 +327,49 @@ fn a_muted_phone_that_shows_itself_is_not_hung_up() {
     };
     assert!(pass(&mut sim, true));
     assert!(!pass(&mut sim, false));
+}
+
+/// RFC 5168, both ways and bounded.
+#[test]
+fn key_frames_are_asked_for_by_info_once_a_second() {
+    let mut sim = Sim::new(config());
+    let (leg, _) = join(&mut sim, &with_picture(camera(H264Level::L3_1)));
+    let (of, place) = (sim.place(leg), sim.places.taken_video[0]);
+    let needed = |sim: &mut Sim, leg_generation: u32| {
+        let event = Event {
+            kind: EventKind::VideoKeyFrameNeeded as u32,
+            value: u64::from(leg_generation) << 32 | u64::from(of.slot),
+            leg: SlotRef {
+                slot: place.slot,
+                generation: place.generation,
+            },
+            ..Event::default()
+        };
+        sim.out.clear();
+        sim.decide(|app, world| app.media_event(place.worker, &event, world));
+        std::mem::take(&mut sim.out)
+    };
+    assert_eq!(
+        needed(&mut sim, of.generation + 1),
+        [],
+        "a leg that is gone"
+    );
+    let ask = || Output::AskForKeyFrame { leg };
+    assert_eq!(needed(&mut sim, of.generation), [ask()]);
+    assert_eq!(needed(&mut sim, of.generation), []);
+    sim.now.monotonic = sim.now.monotonic + Duration::from_secs(1);
+    assert_eq!(needed(&mut sim, of.generation), [ask()]);
+
+    let informed = |sim: &mut Sim, content_type: &str, body: &str| {
+        sim.decide(|app, world| app.informed(leg, content_type, body.as_bytes(), world));
+        std::mem::take(&mut sim.out)
+    };
+    let send = || Output::SendKeyFrame { place };
+    assert_eq!(informed(&mut sim, "text/plain", PICTURE_FAST_UPDATE), []);
+    assert_eq!(informed(&mut sim, MEDIA_CONTROL, "<media_control/>"), []);
+    let asked = |sim: &mut Sim| informed(sim, MEDIA_CONTROL, PICTURE_FAST_UPDATE);
+    assert_eq!(asked(&mut sim), [send()]);
+    assert_eq!(asked(&mut sim), []);
+    sim.now.monotonic = sim.now.monotonic + Duration::from_secs(1);
+    assert_eq!(asked(&mut sim), [send()]);
 }

@@ -447,12 +447,25 @@ impl VideoStream {
         }
         let flags = self.config.flags();
         let by_feedback = flags.contains(VideoFlags::PLI) || flags.contains(VideoFlags::FIR);
-        let ask = by_feedback && ssrc.is_some() && self.key_frames.poll(now);
+        let due = ssrc.is_some() && self.key_frames.poll(now);
+        if due && !by_feedback {
+            self.ask_control_for_key_frame(record, inlet.events);
+        }
+        let ask = due && by_feedback;
         if let (Some(ssrc), true) = (ssrc, ask || missing > 0) {
             let sequences = &sequences[..missing];
             self.send_feedback(record, exit, ssrc, sequences, ask);
         }
         self.report_if_due(record, exit, rng);
+    }
+
+    /// Asks for a key frame where only SIP can (RFC 5168).
+    fn ask_control_for_key_frame(&self, record: &VideoRecord, events: &mut Events) {
+        add(&record.stats.rx_key_frame_requests, 1);
+        let SlotRef { slot, generation } = self.slot_ref();
+        let leg = self.config.leg;
+        let leg = u64::from(leg.generation) << 32 | u64::from(leg.slot);
+        events.leg(EventKind::VideoKeyFrameNeeded, slot, generation, leg);
     }
 
     /// Asks the far end, at once: for packets again, or for a key frame.

@@ -78,6 +78,10 @@ impl Worker {
                 self.request_key_frame(about)
                     .map_err(|reason| (about, reason))
             }
+            CommandKind::SendKeyFrame => {
+                let about: SlotRef = command.payload();
+                self.send_key_frame(about).map_err(|reason| (about, reason))
+            }
             CommandKind::SetViewPolicy => {
                 let set: SetViewPolicy = command.payload();
                 self.set_view_policy(&set)

@@ -311,14 +311,31 @@ impl Worker {
     }
 
     pub(super) fn request_key_frame(&mut self, about: SlotRef) -> Result<(), RejectReason> {
-        let stream = self.pictures.streams.get_mut(about.slot as usize);
-        let stream = stream.and_then(Option::as_mut);
-        let stream = stream.ok_or(RejectReason::NoSuchSlot)?;
-        if stream.config.generation != about.generation {
-            return Err(RejectReason::WrongGeneration);
-        }
-        stream.need_key_frame();
+        self.stream_mut(about)?.need_key_frame();
         Ok(())
+    }
+
+    /// The module is asked for what the far end asks for; it bounds how often.
+    pub(super) fn send_key_frame(&mut self, about: SlotRef) -> Result<(), RejectReason> {
+        self.stream_mut(about)?;
+        if let Some(record) = self.view.video_stream(about.slot) {
+            add(&record.stats.tx_key_frame_requests, 1);
+        }
+        let stream = self.pictures.stream(about.slot);
+        let at = stream.and_then(|stream| place(&self.legs, &self.rooms, stream));
+        if let Some((conference, Some(module))) = at {
+            let about = InConference { conference, about };
+            self.pictures.links[module].say(UpKind::RequestKeyFrame, about.as_bytes());
+        }
+        Ok(())
+    }
+
+    fn stream_mut(&mut self, about: SlotRef) -> Result<&mut VideoStream, RejectReason> {
+        let stream = self.pictures.streams.get_mut(about.slot as usize);
+        let stream = stream.and_then(Option::as_deref_mut);
+        let stream = stream.ok_or(RejectReason::NoSuchSlot)?;
+        let is = stream.config.generation == about.generation;
+        is.then_some(stream).ok_or(RejectReason::WrongGeneration)
     }
 
     /// The conference gets a module, if it has none and there is one, and the module
