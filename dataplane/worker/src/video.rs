@@ -47,8 +47,9 @@ const CRASHES_MAX: u64 = 2;
 /// Longest payload of an RTP packet, bytes: below every usual path's MTU with IPv6,
 /// UDP, RTP and SRTP around it.
 const PAYLOAD_MAX: usize = 1_200;
-/// Bandwidth of a video session as RTCP's share is counted from it, bit/s.
-const SESSION_BPS: u32 = 1_000_000;
+/// Bandwidth of a video session as RTCP's share is counted from it, bit/s: some five
+/// reports a second, which is as often as rates are changed by them.
+const SESSION_BPS: u32 = 200_000;
 
 /// See the [module](self).
 pub(crate) struct VideoStream {
@@ -237,6 +238,12 @@ impl VideoStream {
             self.packetizer = Packetizer::new(&config, rng);
             self.inflow = None;
             self.awaits_key_frame = true;
+        }
+        let unseen = |config: &VideoConfig| config.flags().contains(VideoFlags::RX_VIDEO_MUTE);
+        if unseen(&before) && !unseen(&config) {
+            // What was asked for while nobody looked delays nothing now.
+            self.key_frames = KeyFrameRequests::default();
+            self.key_frames.need();
         }
         if config.tx_ssrc != before.tx_ssrc {
             self.timestamp_offset = None;

@@ -136,6 +136,69 @@
     return Number.isFinite(level) ? level : -200;
   };
 
+  // A page of text, as somebody might share it.
+  const page = (context) => {
+    context.fillStyle = "#c800c8";
+    context.fillRect(0, 0, 1280, 720);
+    context.fillStyle = "#fff";
+    context.font = "24px sans-serif";
+    for (let line = 0; line < 20; line++)
+      context.fillText(`Line ${line}: the quick brown fox jumps over the lazy dog, 0123456789`, 40, 60 + line * 32);
+  };
+
+  me.share = async () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [1280, 720];
+    const context = canvas.getContext("2d");
+    let blink = false;
+    const draw = () => {
+      page(context);
+      blink = !blink;
+      context.fillStyle = blink ? "#000" : "#fff";
+      context.fillRect(0, 0, 4, 4);
+    };
+    draw();
+    setInterval(draw, 100);
+    const [track] = canvas.captureStream(10).getVideoTracks();
+    track.contentHint = "text";
+    const content = connection.getTransceivers().find((transceiver) => transceiver.mid === "2");
+    await content.sender.replaceTrack(track);
+    say({ type: "content", sharing: true });
+    me.unshare = async () => {
+      say({ type: "content", sharing: false });
+      await content.sender.replaceTrack(null);
+    };
+    return true;
+  };
+
+  // How like what comes on the screens' m-line is to that page: structural similarity
+  // of brightness, over blocks of eight by eight pixels; null before it comes.
+  me.likeness = () => {
+    const video = views["2"];
+    if (!video || !video.videoWidth) return null;
+    const luma = (draw) => {
+      const context = new OffscreenCanvas(1280, 720).getContext("2d");
+      draw(context);
+      const { data } = context.getImageData(0, 0, 1280, 720);
+      return Float64Array.from({ length: 1280 * 720 },
+        (_, at) => 0.299 * data[4 * at] + 0.587 * data[4 * at + 1] + 0.114 * data[4 * at + 2]);
+    };
+    const a = luma(page), b = luma((context) => context.drawImage(video, 0, 0, 1280, 720));
+    let sum = 0, blocks = 0;
+    for (let top = 0; top < 720; top += 8) for (let left = 0; left < 1280; left += 8) {
+      let p = 0, q = 0, pp = 0, qq = 0, pq = 0;
+      for (let y = top; y < top + 8; y++) for (let x = left; x < left + 8; x++) {
+        const [u, v] = [a[y * 1280 + x], b[y * 1280 + x]];
+        p += u; q += v; pp += u * u; qq += v * v; pq += u * v;
+      }
+      [p, q, pp, qq, pq] = [p, q, pp, qq, pq].map((value) => value / 64);
+      sum += (2 * p * q + 6.5025) * (2 * (pq - p * q) + 58.5225)
+        / ((p * p + q * q + 6.5025) * (pp - p * p + qq - q * q + 58.5225));
+      blocks++;
+    }
+    return { width: video.videoWidth, height: video.videoHeight, ssim: sum / blocks };
+  };
+
   // How the chosen pair of candidates goes: kind of ours, and how we reach the relay.
   me.path = async () => {
     const reports = await connection.getStats();
