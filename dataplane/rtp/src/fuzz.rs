@@ -10,7 +10,7 @@ use crate::dtmf::{DtmfReceiver, EVENT_MAX};
 use crate::jitter::{Arrival, JitterBuffer, JitterConfig, Pop};
 use crate::learning::{AddressLearner, Decision, LearnConfig, RtcpEvidence, RtpEvidence};
 use crate::packet::{Kind, RTP_HEADER_LEN, RtpPacket, classify, header_len};
-use crate::rtcp::{Compound, RtcpPacket};
+use crate::rtcp::{Compound, RtcpPacket, TransportFeedback};
 
 /// Every part of a parsed packet lies in the datagram, in order.
 pub fn packet(data: &[u8]) {
@@ -65,6 +65,29 @@ pub fn rtcp(data: &[u8]) {
         assert!(packet.full_intra_requests().count() <= data.len() / 8);
     }
     assert_eq!(words * 4, data.len(), "the packets fill the datagram");
+}
+
+/// A feedback that was accepted reads to its end: each number once, as many arrivals as
+/// there are differences at least, none further from the reference than they reach.
+pub fn transport_feedback(data: &[u8]) {
+    let Ok(feedback) = TransportFeedback::parse(data) else {
+        return;
+    };
+    let mut number = feedback.base();
+    let (mut count, mut came) = (0, 0);
+    for (next, arrival) in feedback.packets() {
+        assert_eq!(next, number);
+        number = number.wrapping_add(1);
+        count += 1;
+        if let Some(us) = arrival {
+            came += 1;
+            let off = us - feedback.reference_us();
+            assert!(off.abs() <= came * 0x8000 * 250);
+        }
+    }
+    assert_eq!(count, feedback.count());
+    assert!(came as usize <= data.len());
+    assert!((0..TransportFeedback::WRAP_US).contains(&feedback.reference_us()));
 }
 
 /// Whatever comes, sound goes out in the order of its numbers between restarts,
@@ -305,6 +328,16 @@ mod tests {
             .copy_from_slice(&[0x81, 205, 0, 3, 0, 0, 0, 7, 0, 0, 0, 9, 0, 5, 0x80, 5]);
         super::rtcp(&valid[..len + 16]);
         each_mutant(20_000, &valid[..len + 16], super::rtcp);
+    }
+
+    #[test]
+    fn transport_feedbacks() {
+        each_random(20_000, 64, super::transport_feedback);
+        let valid = [
+            0xff, 0xff, 0, 20, 0, 0, 2, 9, 0x20, 3, 0x80, 1, 0xd8, 0, 4, 0, 255, 1, 8, 0xff, 0xf8,
+            0, 0, 0,
+        ];
+        each_mutant(20_000, &valid, super::transport_feedback);
     }
 
     #[test]

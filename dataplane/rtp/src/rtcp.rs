@@ -15,6 +15,7 @@ mod arrivals;
 mod clock;
 mod feedback;
 mod timer;
+mod transport_wide;
 mod view;
 mod write;
 
@@ -22,6 +23,7 @@ pub use arrivals::Arrivals;
 pub use clock::{NtpTime, SenderView, round_trip};
 pub use feedback::{RateBound, Remb};
 pub use timer::{RtcpTimer, RtcpTimerConfig};
+pub use transport_wide::{Numbers, TransportFeedback};
 pub use view::{
     App, Bye, Compound, CompoundIter, Feedback, Fir, ReceiverReport, ReportBlock, RtcpError,
     RtcpPacket, SdesItem, SenderReport, SourceDescription,

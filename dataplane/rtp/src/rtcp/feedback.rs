@@ -3,9 +3,10 @@
 
 use super::{CompoundWriter, PSFB, RTPFB, RtcpPacket};
 
+/// Feedback message type of RTPFB
+/// (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
+pub(super) const TRANSPORT_WIDE: u8 = 15;
 /// Feedback message types of RTPFB.
-/// draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1.
-const TRANSPORT_WIDE: u8 = 15;
 const GENERIC_NACK: u8 = 1;
 const TMMBR: u8 = 3;
 const TMMBN: u8 = 4;
