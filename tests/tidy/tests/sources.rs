@@ -20,10 +20,11 @@ const UNSAFE_FOLDERS: [&str; 8] = [
 ];
 
 /// Machines that take time and randomness as arguments and own no socket.
-const SANS_IO_FOLDERS: [&str; 15] = [
+const SANS_IO_FOLDERS: [&str; 16] = [
     "kernels/src",
     "dataplane/abi/src",
     "dataplane/rtp/src",
+    "dataplane/congestion/src",
     "dataplane/ice/src",
     "dataplane/dtls/src",
     "dataplane/srtp/src",
