@@ -12,7 +12,7 @@ packages_for() {
       { command -v node && command -v npm; } >/dev/null || echo nodejs npm
       ;;
     # Clients that others wrote, and what a browser needs to write Hindi and Arabic.
-    test) echo baresip-core baresip-ffmpeg ffmpeg sip-tester coturn chromium fonts-noto-core python3-venv ;;
+    test) echo baresip-core baresip-ffmpeg ffmpeg sip-tester coturn chromium firefox-esr fonts-noto-core python3-venv ;;
     *) echo "install-missing: unknown set '$1' (build, test)" >&2; exit 2 ;;
   esac
 }

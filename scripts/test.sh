@@ -68,7 +68,7 @@ e2e() {
     tests+=(--test "$(basename "$file" .rs)")
   done
   step "end-to-end tests" env PLENUM_BIN="$CARGO_TARGET_DIR/debug/plenum" \
-    cargo test --workspace --locked "${tests[@]}" -- --test-threads=1
+    PLENUM_SCREENSHOTS="$CARGO_TARGET_DIR/webapp/screenshots" cargo test --workspace --locked "${tests[@]}" -- --test-threads=1
 }
 
 if [ $# -eq 0 ]; then

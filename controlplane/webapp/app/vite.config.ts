@@ -32,6 +32,16 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      // Against a server that runs: `tests/e2e/tests/webapp.rs` starts it and says where.
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['test/real/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
     ],
   },
 });
