@@ -42,6 +42,7 @@ fn run_with(
     };
     for at_us in (0..seconds * SECOND).step_by(1_000) {
         change(at_us, flows);
+        path.step(at_us);
         for flow in flows.iter_mut() {
             flow.step(at_us, &mut path);
         }
@@ -224,6 +225,57 @@ fn steps_up_and_down_are_followed() {
         let down = seen.mean_target(0, 42.8, 43.2);
         assert!(down < 1.2e6, "seed {seed}: {down} after three seconds");
         seen.assert_settled(1e6, 50.0, 60.0);
+    }
+}
+
+#[test]
+fn what_others_send_is_given_room_and_taken_up_when_they_end() {
+    let busy = Link {
+        cross_bps: MBIT,
+        ..Link::of(2 * MBIT)
+    };
+    let links = vec![
+        (0, Link::of(2 * MBIT)),
+        (20 * SECOND, busy),
+        (40 * SECOND, Link::of(2 * MBIT)),
+    ];
+    for seed in seeds() {
+        let seen = run(seed, links.clone(), vec![Flow::new(0, 1_000_000)], 60);
+        let beside = seen.mean_target(0, 25.0, 40.0);
+        assert!((0.7e6..1.2e6).contains(&beside), "seed {seed}: {beside}");
+        let queue = seen.median_queue(25.0, 40.0);
+        assert!(queue < 60.0, "seed {seed}: a queue of {queue} ms");
+        let after = seen.mean_target(0, 50.0, 60.0);
+        assert!(after > 1.6e6, "seed {seed}: {after}");
+    }
+}
+
+#[test]
+fn a_queue_too_short_to_be_felt_is_known_by_its_loss() {
+    let link = Link {
+        queue_us: 15_000,
+        ..Link::of(MBIT)
+    };
+    for seed in seeds() {
+        let seen = run(seed, vec![(0, link)], vec![Flow::new(0, 1_500_000)], 60);
+        let mean = seen.mean_target(0, 10.0, 60.0);
+        assert!((0.6e6..1.3e6).contains(&mean), "seed {seed}: {mean}");
+    }
+}
+
+#[test]
+fn a_route_that_becomes_longer_costs_for_a_while_and_is_no_collapse() {
+    let longer = Link {
+        propagation_us: 175_000,
+        ..Link::of(2 * MBIT)
+    };
+    let links = vec![(0, Link::of(2 * MBIT)), (20 * SECOND, longer)];
+    for seed in seeds() {
+        let seen = run(seed, links.clone(), vec![Flow::new(0, 1_000_000)], 80);
+        let least = seen.least_target(20.0, 80.0);
+        assert!(least > 0.4e6, "seed {seed}: {least}");
+        let after = seen.mean_target(0, 70.0, 80.0);
+        assert!(after > 1.5e6, "seed {seed}: {after}");
     }
 }
 

@@ -31,6 +31,11 @@ pub(crate) struct Link {
     pub(crate) loss: f64,
     pub(crate) jitter_us: u64,
     pub(crate) feedback_loss: f64,
+    /// The queue drops what would wait longer.
+    pub(crate) queue_us: u64,
+    pub(crate) propagation_us: u64,
+    /// What others send through the same queue, steadily.
+    pub(crate) cross_bps: u64,
 }
 
 impl Link {
@@ -40,17 +45,21 @@ impl Link {
             loss: 0.0,
             jitter_us: 0,
             feedback_loss: 0.02,
+            queue_us: 300_000,
+            propagation_us: 25_000,
+            cross_bps: 0,
         }
     }
 }
 
-const PROPAGATION_US: u64 = 25_000;
-const QUEUE_US: u64 = 300_000;
+const CROSS_BYTES: u64 = 1_000;
 
 pub(crate) struct Path {
     /// From when on each holds, microseconds, ascending.
     links: Vec<(u64, Link)>,
     free_us: u64,
+    /// Bits of others' that wait for a whole packet.
+    cross_bits: u64,
     random: Random,
 }
 
@@ -59,6 +68,7 @@ impl Path {
         Self {
             links,
             free_us: 0,
+            cross_bits: 0,
             random: Random(seed),
         }
     }
@@ -73,16 +83,25 @@ impl Path {
         self.free_us.saturating_sub(at_us)
     }
 
+    /// A millisecond of what others send.
+    pub(crate) fn step(&mut self, at_us: u64) {
+        self.cross_bits += self.link(at_us).cross_bps / 1_000;
+        while self.cross_bits >= 8 * CROSS_BYTES {
+            self.cross_bits -= 8 * CROSS_BYTES;
+            self.carry(at_us, CROSS_BYTES as u32);
+        }
+    }
+
     /// When a packet comes, if it does.
     pub(crate) fn carry(&mut self, at_us: u64, bytes: u32) -> Option<u64> {
         let link = self.link(at_us);
-        if link.rate_bps == 0 || self.queue_us(at_us) > QUEUE_US {
+        if link.rate_bps == 0 || self.queue_us(at_us) > link.queue_us {
             return None;
         }
         self.free_us = self.free_us.max(at_us) + u64::from(bytes) * 8_000_000 / link.rate_bps;
         let late = self.random.up_to(link.jitter_us);
         let lost = self.random.chance(link.loss);
-        (!lost).then_some(self.free_us + PROPAGATION_US + late)
+        (!lost).then_some(self.free_us + link.propagation_us + late)
     }
 
     /// When a feedback comes back, if it does.
@@ -90,6 +109,6 @@ impl Path {
         let link = self.link(at_us);
         let late = self.random.up_to(link.jitter_us);
         let lost = link.rate_bps == 0 || self.random.chance(link.feedback_loss);
-        (!lost).then_some(at_us + PROPAGATION_US + late)
+        (!lost).then_some(at_us + link.propagation_us + late)
     }
 }
