@@ -216,6 +216,12 @@ mod tests {
             rate.update(Nanos::from_millis(millis * 100), &limited);
         }
         assert_eq!(rate.bps(), 3e6);
+        let more = Observed {
+            acknowledged_bps: Some(2.9e6),
+            ..limited
+        };
+        rate.update(Nanos::from_millis(11_000), &more);
+        assert_eq!(rate.bps(), 3e6, "probes alone raise it");
         rate.update(
             Nanos::from_millis(20_000),
             &Observed {
