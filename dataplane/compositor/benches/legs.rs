@@ -6,8 +6,9 @@
 //! slower than that is measured all the same; what is counted is the thread's own
 //! time. Before a conference counts, everybody must have received.
 //!
-//! `cargo bench -p plenum-compositor --bench legs`. Run as a test it is the smallest
-//! conference for a second, to see that it works.
+//! `cargo bench -p plenum-compositor --bench legs`, with `-- '(a)'` behind it for those
+//! whose name has that. Run as a test it is the smallest conference for a second, to
+//! see that it works.
 
 #![allow(clippy::print_stdout)]
 
@@ -217,7 +218,11 @@ fn main() {
         "| conference | legs | views | encoders | ms a leg-second | legs a core | decode | scale | compose | encode | kbit/s a stream |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
-    let case = |name, layout, legs, same, clips| {
+    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let case = |name: &str, layout, legs, same, clips| {
+        if wanted.as_deref().is_some_and(|part| !name.contains(part)) {
+            return;
+        }
         run(
             &Case {
                 name,

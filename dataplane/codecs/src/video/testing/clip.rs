@@ -10,6 +10,7 @@ pub struct TalkingHeads {
     room: Picture,
     seed: u32,
     people: u32,
+    hands: bool,
 }
 
 /// Mixes bits: the randomness of everything here.
@@ -61,6 +62,8 @@ struct Person {
     mouth: f32,
     /// Eyes, 0 closed to 1 open.
     eyes: f32,
+    /// Middle of each hand, in half head widths from the middle of the head.
+    hands: Option<[(f32, f32); 2]>,
 }
 
 impl TalkingHeads {
@@ -89,7 +92,16 @@ impl TalkingHeads {
             room,
             seed,
             people: people.clamp(1, 4),
+            hands: false,
         }
+    }
+
+    /// The same people, who talk with their hands: strokes of up to a sixth of the
+    /// picture's height in a tenth of a second, with rests between.
+    #[must_use]
+    pub fn gesturing(mut self) -> Self {
+        self.hands = true;
+        self
     }
 
     /// Draws picture number `frame` of 30 a second.
@@ -136,10 +148,20 @@ impl TalkingHeads {
             size,
             mouth: sentence * syllable,
             eyes: if blink < 0.13 { 0.1 } else { 1.0 },
+            hands: self.hands.then(|| {
+                // Raised while a sentence lasts, and beating with it.
+                let hand = |side: f32, n: u32| {
+                    let beat = sentence * wave(n, 1.1) * (0.5 + 0.5 * wave(n + 1, 0.31));
+                    let x = side * (1.25 + 0.35 * wave(n + 2, 0.43)) + 0.3 * beat;
+                    (x, 2.75 - 0.7 * sentence + 0.55 * beat)
+                };
+                [hand(-1.0, 20), hand(1.0, 30)]
+            }),
         }
     }
 
-    /// About 1.2 steps of luma and half that of colour, as a webcam in a lit room.
+    /// A deviation of 1.9 steps of luma and half that of colour, new for each sample and
+    /// picture: a webcam in a dim room, without the smoothing that most of them do.
     fn add_noise(&self, frame: u32, plane: Plane, samples: &mut PlaneMut<'_>) {
         let seed = hash2(self.seed, frame, plane as u32 + 9);
         let shift = if plane == Plane::Y { 0 } else { 1 };
@@ -219,7 +241,7 @@ impl Person {
 
     /// What lies over the room at `u`, `v` half head widths from the middle of the
     /// head; `soft` is how wide a sample is there, for smooth edges.
-    fn paints(&self, u: f32, v: f32, soft: f32) -> [Option<Paint>; 5] {
+    fn paints(&self, u: f32, v: f32, soft: f32) -> [Option<Paint>; 7] {
         let ellipse = |x: f32, y: f32, w: f32, h: f32| {
             let distance = ((u - x) / w).powi(2) + ((v - y) / h).powi(2);
             // About the distance to the edge, in samples.
@@ -245,12 +267,25 @@ impl Person {
             0.09 * self.eyes,
         ));
         let mouth = ellipse(0.0, 0.68, 0.34, 0.05 + 0.15 * self.mouth);
+        // A palm and four fingers, spread.
+        let hand = |side: f32, (x, y): (f32, f32)| {
+            let fingers = (0..4).map(|finger| {
+                let across = side * (finger as f32 - 1.5) * 0.17;
+                ellipse(x + across, y - 0.48, 0.075, 0.34)
+            });
+            fingers.fold(ellipse(x, y, 0.36, 0.38), f32::max)
+        };
+        let [left, right] = self.hands.map_or([0.0; 2], |[left, right]| {
+            [hand(-1.0, left), hand(1.0, right)]
+        });
         [
             paint(torso, shirt),
             paint(hair, [46.0 + hair_texture, 122.0, 134.0]),
             paint(face, skin),
             paint(eye, [40.0, 127.0, 129.0]),
             paint(mouth, [78.0, 118.0, 166.0]),
+            paint(left, skin),
+            paint(right, skin),
         ]
     }
 }
