@@ -10,8 +10,9 @@
 //! a crash the far end is asked for a key frame, and so is the module.
 //!
 //! Keys and addresses are [`path`]'s, what comes in [`inbound`]'s, what goes out
-//! [`outbound`]'s.
+//! [`outbound`]'s, what the path to a browser carries [`bandwidth`]'s.
 
+mod bandwidth;
 mod inbound;
 mod outbound;
 mod path;
@@ -19,15 +20,14 @@ mod rate;
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use plenum_abi::{
     ModuleReceiver, NO_PAYLOAD_TYPE, Nanos, RejectReason, SlotRef, SlotState, VIDEO_RX_STREAMS,
     VideoCodec, VideoConfig, VideoFlags, VideoRecord, receiver_flags,
 };
-use plenum_pool::Lease;
 use plenum_rtp::rtcp::RtcpTimerConfig;
 use plenum_rtp::video::{History, KeyFrameRequests};
-use plenum_srtp::PendingTag;
 use plenum_uring::Driver;
 use rand::Rng;
 
@@ -35,10 +35,11 @@ use crate::counters::{add, set};
 use crate::report::{Reports, ReportsConfig};
 use crate::transports::Bundle;
 
+pub(crate) use bandwidth::Bandwidth;
 use inbound::Inflow;
 pub(crate) use inbound::{Inlet, VideoInbound};
 pub(crate) use outbound::EncodedPicture;
-use outbound::{Again, Packetizer};
+use outbound::{Again, Packetizer, Waiting};
 use path::Path;
 use rate::SendRate;
 
@@ -47,6 +48,8 @@ const CRASHES_MAX: u64 = 2;
 /// Longest payload of an RTP packet, bytes: below every usual path's MTU with IPv6,
 /// UDP, RTP and SRTP around it.
 const PAYLOAD_MAX: usize = 1_200;
+/// So long after its last picture a stream still counts as sent.
+const SENDS_FOR: Duration = Duration::from_secs(2);
 /// Bandwidth of a video session as RTCP's share is counted from it, bit/s: some five
 /// reports a second, which is as often as rates are changed by them.
 const SESSION_BPS: u32 = 200_000;
@@ -75,7 +78,11 @@ pub(crate) struct VideoStream {
     history: Option<History>,
     again: Again,
     /// Packets of a large picture that wait for their moment.
-    backlog: VecDeque<(Lease, Option<PendingTag>)>,
+    backlog: VecDeque<Waiting>,
+    /// Bytes of their payloads.
+    backlog_bytes: u32,
+    /// When a packet of a picture last left.
+    sent_at: Nanos,
     /// Added to the stage's clock; `None` before the first picture.
     timestamp_offset: Option<u32>,
     /// RTP timestamp of the first picture of all.
@@ -178,6 +185,8 @@ impl VideoStream {
             rate: SendRate::new(config.tx_bit_rate_bps_max),
             awaits_key_frame: true,
             backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            sent_at: Nanos::ZERO,
             history: history(&config),
             again: Again::default(),
             timestamp_offset: None,
@@ -256,8 +265,8 @@ impl VideoStream {
 
     /// Frees the record. Keys are overwritten.
     pub(crate) fn remove(mut self, record: &VideoRecord, driver: &mut Driver) {
-        for (lease, _) in self.backlog.drain(..) {
-            driver.release(lease);
+        for waiting in self.backlog.drain(..) {
+            driver.release(waiting.lease);
         }
         record
             .state
@@ -334,6 +343,22 @@ impl VideoStream {
             layout,
             reserved: 0,
         })
+    }
+
+    /// Whether the far end counts its packets (transport-wide).
+    pub(crate) fn is_counted(&self) -> bool {
+        let flags = self.config.flags();
+        flags.contains(VideoFlags::BUNDLED) && flags.contains(VideoFlags::TRANSPORT_CC)
+    }
+
+    /// Whether pictures of it left lately.
+    pub(crate) fn sends_now(&self, now: Nanos) -> bool {
+        self.sent_at != Nanos::ZERO && now.since(self.sent_at) < SENDS_FOR
+    }
+
+    /// What the path's estimate leaves for it, bit/s.
+    pub(crate) fn set_estimate(&mut self, bps: u32) {
+        self.rate.set_estimate(bps);
     }
 
     /// Whether the allowance changed so much that the module must hear of it.

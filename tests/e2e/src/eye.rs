@@ -121,12 +121,13 @@ impl Clip {
     }
 }
 
-/// A source with the size and rate of a clip.
+/// A source with the size and rate of a clip, and what follows it in its chain.
 #[must_use]
 pub fn source(filter: &str, lines: u32) -> String {
-    let joint = if filter.contains('=') { ':' } else { '=' };
+    let (source, chain) = filter.split_at(filter.find(',').unwrap_or(filter.len()));
+    let joint = if source.contains('=') { ':' } else { '=' };
     let width = lines * 16 / 9;
-    format!("{filter}{joint}s={width}x{lines}:r={FPS}")
+    format!("{source}{joint}s={width}x{lines}:r={FPS}{chain}")
 }
 
 /// Two seconds of what a filter makes, 360p, for a browser's camera, which repeats them.

@@ -228,7 +228,8 @@
   me.inbound = async (kind) => {
     const reports = [...(await connection.getStats()).values()];
     const found = reports.find((report) => report.type === "inbound-rtp" && report.kind === kind);
-    return found ? { packets: found.packetsReceived, ssrc: found.ssrc, frames: found.framesDecoded ?? 0 } : null;
+    return found ? { packets: found.packetsReceived, ssrc: found.ssrc, frames: found.framesDecoded ?? 0,
+      bytes: found.bytesReceived + found.headerBytesReceived } : null;
   };
 
   window.plenum = me;

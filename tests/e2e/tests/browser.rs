@@ -332,16 +332,20 @@ struct Watched {
     longest_freeze: Duration,
     /// When the tone was first there, and when the first new picture.
     first: [Option<Duration>; 2],
+    /// Of pictures, headers included.
+    bits_per_s: f64,
 }
 
 fn watch(browser: &mut Chromium, span: Duration) -> Watched {
-    let frames = |browser: &mut Chromium| {
-        browser.run("plenum.inbound('video')")["frames"]
+    let counted = |browser: &mut Chromium, what: &str| {
+        browser.run("plenum.inbound('video')")[what]
             .as_u64()
             .unwrap_or(0)
     };
+    let frames = |browser: &mut Chromium| counted(browser, "frames");
     let started = Instant::now();
     let before = frames(browser);
+    let bytes_before = counted(browser, "bytes");
     let (mut last, mut changed) = (before, started);
     let (mut looks, mut heard) = (0, 0);
     let mut longest_freeze = Duration::ZERO;
@@ -360,7 +364,9 @@ fn watch(browser: &mut Chromium, span: Duration) -> Watched {
         longest_freeze = longest_freeze.max(changed.elapsed());
         std::thread::sleep(Duration::from_millis(40));
     }
+    let bytes = counted(browser, "bytes") - bytes_before;
     Watched {
+        bits_per_s: bytes as f64 * 8.0 / started.elapsed().as_secs_f64(),
         heard: f64::from(heard) / f64::from(looks),
         frames_per_s: (last - before) as f64 / started.elapsed().as_secs_f64(),
         longest_freeze,
@@ -434,6 +440,56 @@ fn a_browser_on_a_bad_network_hears_and_sees() {
         }
         eprintln!("{:.1} pictures/s then", back.frames_per_s);
         assert!(back.frames_per_s > 3.0);
+    });
+}
+
+/// A line of 1 Mbit/s with a router's queue: what is sent settles near what it carries,
+/// and is not late by a full queue.
+#[test]
+fn what_is_sent_settles_at_what_a_slow_line_carries() {
+    const LINE_BPS: f64 = 1_000_000.0;
+    let media = free_port();
+    let server = Server::start(
+        "browser-bottleneck",
+        &[("PLENUM_MEDIA_WEBRTC_PORT", media.as_str())],
+    );
+    let address = format!("127.0.0.1:{media}").parse().expect("an address");
+    let slow = Link {
+        delay: Duration::from_millis(20),
+        rate_bps: Some(LINE_BPS as u64),
+        ..Link::GOOD
+    };
+    let proxy = Proxy::start(address, slow, 7).expect("a proxy");
+    // What moves everywhere, and is noisy, takes all that an encoder may spend.
+    let busy = Clip::new(
+        VideoCodec::H264,
+        "testsrc2,noise=alls=25:allf=t",
+        720,
+        3_000_000,
+    );
+    let room = Phone::call_as(server.sip("udp"), &server.demo_uri(), "Room", Some(&busy));
+    let mut room = room.expect("the call is answered");
+    while_it_talks(&mut room, || {
+        let (mut ann, _) = join(&server, "Ann", 660.0, Some("color=green"));
+        let media = format!("plenum.media(null, {})", proxy.address().port());
+        assert_eq!(ann.run(&media), "connected");
+        std::thread::sleep(Duration::from_secs(10));
+        let before = proxy.carried();
+        let flow = watch(&mut ann, Duration::from_secs(10));
+        let lost = proxy.carried().lost - before.lost;
+        let delivered = proxy.carried().delivered - before.delivered;
+        let share = flow.bits_per_s / LINE_BPS;
+        eprintln!(
+            "of the line {share:.2} with pictures, {:.1} pictures/s, longest freeze {:?}, {lost} of {delivered} packets lost",
+            flow.frames_per_s, flow.longest_freeze
+        );
+        // An encoder leaves out pictures and spends less than it may: the estimate itself
+        // is held by the simulations of `plenum-congestion`.
+        assert!((0.15..1.05).contains(&share), "{share:.2} of the line");
+        assert!(flow.frames_per_s > 8.0);
+        assert!(flow.heard > 0.95, "heard {:.2} of the time", flow.heard);
+        assert!(flow.longest_freeze < Duration::from_secs(1));
+        assert!(lost * 50 < delivered, "{lost} of {delivered} packets lost");
     });
 }
 

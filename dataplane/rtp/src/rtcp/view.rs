@@ -45,6 +45,23 @@ impl<'a> Compound<'a> {
         if first & 0x20 != 0 || (kind != SR && kind != RR) {
             return Err(RtcpError::NotAReport);
         }
+        Self::checked(bytes)
+    }
+
+    /// The same for one that may begin with feedback (reduced size, RFC 5506). Browsers
+    /// send what they say of the transport so, agreed on or not.
+    ///
+    /// # Errors
+    ///
+    /// When any packet of it is malformed, or the first is neither report nor feedback.
+    pub fn parse_reduced_size(bytes: &'a [u8]) -> Result<Self, RtcpError> {
+        match bytes {
+            [first, RTPFB | PSFB, ..] if first >> 6 == 2 => Self::checked(bytes),
+            _ => Self::parse(bytes),
+        }
+    }
+
+    fn checked(bytes: &'a [u8]) -> Result<Self, RtcpError> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (_, after) = split(rest)?;

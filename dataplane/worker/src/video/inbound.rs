@@ -21,7 +21,7 @@ use rand::Rng;
 use zerocopy::IntoBytes;
 
 use super::path::Judged;
-use super::{VideoStream, is_put_aside};
+use super::{Bandwidth, VideoStream, is_put_aside};
 use crate::counters::{add, set};
 use crate::events::Events;
 use crate::leg::Exit;
@@ -56,6 +56,8 @@ pub(crate) struct Inlet<'a> {
     /// Where the conference's pictures are made; `None` while nowhere.
     pub(crate) link: Option<&'a mut Link>,
     pub(crate) conference: SlotRef,
+    /// Of its transport, where the far end counts packets.
+    pub(crate) bandwidth: Option<&'a mut Bandwidth>,
 }
 
 /// What is received of the far end's current stream.
@@ -330,7 +332,12 @@ impl VideoStream {
         record: &VideoRecord,
         inlet: &mut Inlet<'_>,
     ) {
-        let Ok(compound) = Compound::parse(inlet.driver.bytes(&inbound.lease)) else {
+        let bytes = inlet.driver.bytes(&inbound.lease);
+        let compound = match self.bundle {
+            Some(_) => Compound::parse_reduced_size(bytes),
+            None => Compound::parse(bytes),
+        };
+        let Ok(compound) = compound else {
             return add(&record.stats.rx_refused, 1);
         };
         let evidence = RtcpEvidence {
@@ -436,6 +443,7 @@ impl VideoStream {
             events,
             link,
             conference,
+            bandwidth: None,
         };
         self.drain(now, record, &mut inlet);
         let mut sequences = [0; NACKS_MAX];

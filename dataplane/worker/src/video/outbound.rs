@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use plenum_abi::{
     FrameHead, InConference, Nanos, UpKind, VideoCodec, VideoConfig, VideoFlags, VideoRecord,
 };
+use plenum_pool::Lease;
 use plenum_rtp::packet::{RTP_HEADER_LEN, RtpHeader};
 use plenum_rtp::video::{
     H264Packetizer, H264Packets, PacketizationMode, Payload, SentPacket, Vp8Packetizer, Vp8Packets,
@@ -18,12 +19,15 @@ use plenum_srtp::TAIL_MAX;
 use rand::Rng;
 use zerocopy::IntoBytes;
 
+use super::bandwidth::{Bandwidth, NUMBERED_HEADER_LEN, extend};
 use super::inbound::Inlet;
 use super::{PAYLOAD_MAX, VideoStream};
 use crate::counters::{add, set};
 use crate::leg::Exit;
 
-/// Packets that leave together; the rest of a picture follows in as many at a time.
+/// Bytes of padding in a packet of nothing else.
+const PADDING_LEN: usize = 255;
+/// Packets that leave together where nothing is known of the path; the rest of a picture follows in as many at a time.
 const BURST: usize = 8;
 /// Packets of pictures that may wait. More, and the path is not what it was taken for.
 const BACKLOG_MAX: usize = 512;
@@ -31,6 +35,17 @@ const BACKLOG_MAX: usize = 512;
 const AGAIN_MAX: usize = 64;
 /// The stage's clock may be off by this much before it is taken for another.
 const CLOCK_SLACK: u32 = 90_000;
+
+/// A packet that waits for its moment. Its header is written when that comes: only
+/// then is it known which number it has on its transport, and only what leaves takes a
+/// number of its stream.
+pub(super) struct Waiting {
+    pub(super) lease: Lease,
+    /// Where the payload begins.
+    head_len: usize,
+    payload: Payload,
+    timestamp: u32,
+}
 
 /// What may be sent again: a share of what may be sent, so that a far end that loses
 /// much, or says so, does not get more of what it loses.
@@ -123,6 +138,31 @@ impl Packets<'_> {
     }
 }
 
+/// Where the payload begins.
+const fn head_len(numbered: bool) -> usize {
+    if numbered {
+        NUMBERED_HEADER_LEN
+    } else {
+        RTP_HEADER_LEN
+    }
+}
+
+/// Fills the place that was left for a packet's number on its transport.
+fn number(
+    now: Nanos,
+    bandwidth: Option<&mut Bandwidth>,
+    packet: &mut [u8],
+    (head_len, len): (usize, usize),
+) {
+    if head_len == RTP_HEADER_LEN {
+        return;
+    }
+    match bandwidth {
+        Some(bandwidth) => bandwidth.number(now, packet, len),
+        None => extend(packet, None),
+    }
+}
+
 impl VideoStream {
     /// Sends a picture. `true` when the stream cannot go on without a key frame that
     /// the module does not know of.
@@ -131,6 +171,7 @@ impl VideoStream {
         picture: &EncodedPicture<'_>,
         record: &VideoRecord,
         exit: &mut Exit<'_>,
+        bandwidth: Option<&mut Bandwidth>,
     ) -> bool {
         let flags = self.config.flags();
         if !flags.contains(VideoFlags::SEND) || flags.contains(VideoFlags::TX_VIDEO_MUTE) {
@@ -143,7 +184,7 @@ impl VideoStream {
             return self.awaits_key_frame;
         }
         let timestamp = self.timestamp(exit.now, picture.head.timestamp, record);
-        let whole = self.send_payloads(picture.data, timestamp, record, exit);
+        let whole = self.send_payloads(picture.data, timestamp, record, exit, bandwidth);
         self.awaits_key_frame = !whole;
         let stats = &record.stats;
         let size = u64::from(picture.head.width) << 16 | u64::from(picture.head.height);
@@ -188,23 +229,27 @@ impl VideoStream {
         timestamp: u32,
         record: &VideoRecord,
         exit: &mut Exit<'_>,
+        bandwidth: Option<&mut Bandwidth>,
     ) -> bool {
+        let head_len = head_len(bandwidth.is_some());
         let mut packets = self.packetizer.packets(data);
         let mut whole = true;
         while whole
-            && let Some(queued) = self.queue(timestamp, record, exit, |out| packets.write_next(out))
+            && let Some(queued) = self.queue((timestamp, head_len), record, exit, |out| {
+                packets.write_next(out)
+            })
         {
             whole = queued;
         }
-        self.send_burst(exit);
+        self.send_burst(record, exit, bandwidth);
         whole && packets.is_whole()
     }
 
-    /// Makes one packet of what `write` writes; `None` when it wrote nothing,
+    /// Keeps one packet of what `write` writes; `None` when it wrote nothing,
     /// `Some(false)` when there was no room for it.
     fn queue(
         &mut self,
-        timestamp: u32,
+        (timestamp, head_len): (u32, usize),
         record: &VideoRecord,
         exit: &mut Exit<'_>,
         write: impl FnOnce(&mut [u8]) -> Option<Payload>,
@@ -218,44 +263,78 @@ impl VideoStream {
             add(&stats.tx_errors, 1);
             return Some(false);
         };
-        if !lease.set_len(RTP_HEADER_LEN + PAYLOAD_MAX + TAIL_MAX) {
+        if !lease.set_len(head_len + PAYLOAD_MAX + TAIL_MAX) {
             exit.driver.release(lease);
             return Some(false);
         }
         let buffer = exit.driver.bytes_mut(&mut lease);
-        let Some(payload) = write(&mut buffer[RTP_HEADER_LEN..RTP_HEADER_LEN + PAYLOAD_MAX]) else {
+        let Some(payload) = write(&mut buffer[head_len..head_len + PAYLOAD_MAX]) else {
             exit.driver.release(lease);
             return None;
         };
+        self.backlog_bytes += payload.len as u32;
+        self.backlog.push_back(Waiting {
+            lease,
+            head_len,
+            payload,
+            timestamp,
+        });
+        Some(true)
+    }
+
+    /// Sends a packet that waited. Where it cannot be sent, nothing after it is of use
+    /// without a key frame.
+    fn send_waiting(
+        &mut self,
+        waiting: Waiting,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+        bandwidth: Option<&mut Bandwidth>,
+    ) {
+        let Waiting {
+            mut lease,
+            head_len,
+            payload,
+            timestamp,
+        } = waiting;
+        let Some((socket, to)) = self.path.rtp_route() else {
+            self.awaits_key_frame = true;
+            return exit.driver.release(lease);
+        };
+        let stats = &record.stats;
+        let next = &record.transmit.next_rtp_index;
+        let index = next.load(Ordering::Relaxed);
+        let buffer = exit.driver.bytes_mut(&mut lease);
         let header = RtpHeader {
             marker: payload.marker,
             payload_type: self.config.tx_payload().unwrap_or_default().payload_type,
-            sequence: record.transmit.next_rtp_index.load(Ordering::Relaxed) as u16,
+            sequence: index as u16,
             timestamp,
             ssrc: self.config.tx_ssrc,
         };
         header.write(buffer);
-        let plain_len = RTP_HEADER_LEN + payload.len;
-        let next = &record.transmit.next_rtp_index;
+        let plain_len = head_len + payload.len;
+        number(exit.now, bandwidth, buffer, (head_len, plain_len));
         if let Some(history) = &mut self.history {
+            let marker = payload.marker;
             let sent = SentPacket {
-                index: next.load(Ordering::Relaxed),
+                index,
                 timestamp,
-                marker: payload.marker,
+                marker,
             };
-            history.put(exit.now, sent, &buffer[RTP_HEADER_LEN..plain_len]);
+            history.put(exit.now, sent, &buffer[head_len..plain_len]);
         }
         let Some((len, tag)) = self.path.protect(next, buffer, plain_len) else {
             add(&stats.tx_errors, 1);
-            exit.driver.release(lease);
-            return Some(false);
+            self.awaits_key_frame = true;
+            return exit.driver.release(lease);
         };
         lease.truncate(len);
+        self.sent_at = exit.now;
         self.reports.count_sent(payload.len, timestamp, exit.now);
         add(&stats.tx_packets, 1);
         add(&stats.tx_bytes, plain_len as u64);
-        self.backlog.push_back((lease, tag));
-        Some(true)
+        exit.outbox.push(exit.driver, socket, to, lease, tag);
     }
 
     /// Sends packets again that the far end misses, as far as they are still there and
@@ -283,7 +362,8 @@ impl VideoStream {
             let Some(mut lease) = inlet.driver.send_buffer() else {
                 return add(&record.stats.tx_errors, 1);
             };
-            let plain_len = RTP_HEADER_LEN + rtx::HEAD_LEN + payload.len();
+            let head_len = head_len(inlet.bandwidth.is_some());
+            let plain_len = head_len + rtx::HEAD_LEN + payload.len();
             if !lease.set_len(plain_len + TAIL_MAX) {
                 return inlet.driver.release(lease);
             }
@@ -300,9 +380,11 @@ impl VideoStream {
                 ssrc: self.config.tx_rtx_ssrc,
             };
             header.write(buffer);
-            let (head, rest) = buffer[RTP_HEADER_LEN..plain_len].split_at_mut(rtx::HEAD_LEN);
+            let (head, rest) = buffer[head_len..plain_len].split_at_mut(rtx::HEAD_LEN);
             head.copy_from_slice(&rtx::head(sequence));
             rest.copy_from_slice(payload);
+            let bandwidth = inlet.bandwidth.as_deref_mut();
+            number(now, bandwidth, buffer, (head_len, plain_len));
             let Some((len, tag)) = self.path.protect(next, buffer, plain_len) else {
                 add(&record.stats.tx_errors, 1);
                 return inlet.driver.release(lease);
@@ -314,17 +396,93 @@ impl VideoStream {
         }
     }
 
-    /// Sends the next few packets; whether more wait.
-    pub(crate) fn send_burst(&mut self, exit: &mut Exit<'_>) -> bool {
-        let route = self.path.rtp_route();
-        let count = self.backlog.len().min(BURST);
-        for (lease, tag) in self.backlog.drain(..count) {
-            match route {
-                Some((socket, to)) => exit.outbox.push(exit.driver, socket, to, lease, tag),
-                None => exit.driver.release(lease),
-            }
+    /// Sends the next few packets, as the path allows; whether more wait.
+    pub(crate) fn send_burst(
+        &mut self,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+        mut bandwidth: Option<&mut Bandwidth>,
+    ) -> bool {
+        if let Some(bandwidth) = &mut bandwidth {
+            bandwidth.queued(self.backlog_bytes);
         }
-        self.has_backlog()
+        let mut sent = 0;
+        while let Some(waiting) = self.backlog.front() {
+            let len = waiting.head_len + waiting.payload.len;
+            let may = match &mut bandwidth {
+                Some(bandwidth) => bandwidth.may_send(exit.now, len),
+                None => sent < BURST,
+            };
+            let Some(waiting) = may.then(|| self.backlog.pop_front()).flatten() else {
+                break;
+            };
+            self.backlog_bytes -= waiting.payload.len as u32;
+            self.send_waiting(waiting, record, exit, bandwidth.as_deref_mut());
+            sent += 1;
+        }
+        match bandwidth {
+            Some(bandwidth) => self.send_probe(record, exit, bandwidth) || self.has_backlog(),
+            None => self.has_backlog(),
+        }
+    }
+
+    /// Sends what a probe of the path wants now, as padding under the SSRC of
+    /// retransmissions; whether it wants more.
+    fn send_probe(
+        &mut self,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+        bandwidth: &mut Bandwidth,
+    ) -> bool {
+        if !self.is_counted() || self.history.is_none() || self.sent_at == Nanos::ZERO {
+            return false;
+        }
+        let mut wanted = bandwidth.probe(exit.now);
+        while wanted > 0 && self.send_padding(record, exit, bandwidth) {
+            wanted = wanted.saturating_sub(NUMBERED_HEADER_LEN + PADDING_LEN);
+        }
+        bandwidth.is_probing(exit.now)
+    }
+
+    /// One packet of padding alone (RFC 3550 section 5.1).
+    fn send_padding(
+        &mut self,
+        record: &VideoRecord,
+        exit: &mut Exit<'_>,
+        bandwidth: &mut Bandwidth,
+    ) -> bool {
+        let (Some((socket, to)), Some(mut lease)) =
+            (self.path.rtp_route(), exit.driver.send_buffer())
+        else {
+            return false;
+        };
+        let plain_len = NUMBERED_HEADER_LEN + PADDING_LEN;
+        if !lease.set_len(plain_len + TAIL_MAX) {
+            exit.driver.release(lease);
+            return false;
+        }
+        let next = &record.retransmit.next_rtp_index;
+        let payload = self.config.tx_payload().unwrap_or_default();
+        let buffer = exit.driver.bytes_mut(&mut lease);
+        let header = RtpHeader {
+            marker: false,
+            payload_type: payload.rtx_payload_type,
+            sequence: next.load(Ordering::Relaxed) as u16,
+            timestamp: record.transmit.timestamp.load(Ordering::Relaxed) as u32,
+            ssrc: self.config.tx_rtx_ssrc,
+        };
+        header.write(buffer);
+        buffer[0] |= 0x20;
+        buffer[NUMBERED_HEADER_LEN..plain_len].fill(0);
+        buffer[plain_len - 1] = PADDING_LEN as u8;
+        bandwidth.number(exit.now, buffer, plain_len);
+        let Some((len, tag)) = self.path.protect(next, buffer, plain_len) else {
+            exit.driver.release(lease);
+            return false;
+        };
+        lease.truncate(len);
+        exit.outbox.push(exit.driver, socket, to, lease, tag);
+        true
     }
 
     /// Whether packets wait for their moment.

@@ -4,8 +4,8 @@
 //! Additive up, multiplicative down, on each receiver report (RFC 3550 section
 //! 6.4.1): loss above a tenth takes half of that share away, loss below a fiftieth
 //! lets it grow by a twelfth; between the two it stays. TMMBR (RFC 5104) and REMB are
-//! bounds from above. Sans-IO; what delay says is another estimator's work, which
-//! bounds the same value ([`SendRate::set_bound`]).
+//! bounds from above. Where the far end counts packets, an estimate of the whole path
+//! ([`plenum_congestion`]) takes loss's place ([`SendRate::set_estimate`]). Sans-IO.
 
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(crate) struct SendRate {
     bound_bps: u32,
     /// What loss allows.
     loss_bps: u32,
+    /// What the path carries, where that is estimated; loss is part of it.
+    estimate_bps: Option<u32>,
     stepped_at: Option<Nanos>,
     /// What was last told on.
     told_bps: u32,
@@ -49,6 +51,7 @@ impl SendRate {
             max_bps,
             bound_bps: u32::MAX,
             loss_bps: max_bps.min(START_BPS),
+            estimate_bps: None,
             stepped_at: None,
             told_bps: 0,
         }
@@ -56,13 +59,19 @@ impl SendRate {
 
     /// What may be sent now, bit/s.
     pub(crate) fn allowed_bps(&self) -> u32 {
-        let allowed = self.loss_bps.min(self.bound_bps).min(self.max_bps);
+        let path_bps = self.estimate_bps.unwrap_or(self.loss_bps);
+        let allowed = path_bps.min(self.bound_bps).min(self.max_bps);
         allowed.max(MIN_BPS)
     }
 
     /// A bound from above that holds until the next, bit/s.
     pub(crate) fn set_bound(&mut self, bound_bps: u64) {
         self.bound_bps = u32::try_from(bound_bps).unwrap_or(u32::MAX);
+    }
+
+    /// What the path carries of this stream, bit/s: it holds instead of what loss says.
+    pub(crate) fn set_estimate(&mut self, bps: u32) {
+        self.estimate_bps = Some(bps);
     }
 
     /// A report of our stream: the share lost since the last, in 1/256.
@@ -137,6 +146,20 @@ mod tests {
             rate.on_report(seconds(5), 0);
         }
         assert_eq!(rate.allowed_bps(), START_BPS / 12 * 13 + 8);
+    }
+
+    #[test]
+    fn an_estimate_takes_losss_place_within_the_same_bounds() {
+        let mut rate = SendRate::new(2_000_000);
+        rate.set_estimate(900_000);
+        for second in 0..20 {
+            rate.on_report(seconds(second), 64);
+        }
+        assert_eq!(rate.allowed_bps(), 900_000);
+        rate.set_estimate(9_000_000);
+        assert_eq!(rate.allowed_bps(), 2_000_000);
+        rate.set_bound(300_000);
+        assert_eq!(rate.allowed_bps(), 300_000);
     }
 
     #[test]

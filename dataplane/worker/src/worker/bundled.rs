@@ -88,6 +88,10 @@ impl Worker {
                 stream.on_compound(opened, record, inlet);
             });
         }
+        let bandwidth = self.pictures.bandwidth.get_mut(leg as usize);
+        if let Some(Some(bandwidth)) = bandwidth {
+            bandwidth.on_reports(opened.now, self.driver.bytes(&opened.lease));
+        }
         if let Some(Some(leg)) = self.legs.get_mut(leg as usize) {
             let bytes = self.driver.bytes(&opened.lease);
             leg.on_opened_reports(opened.now, bytes);

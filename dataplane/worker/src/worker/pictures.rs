@@ -20,7 +20,7 @@ use super::{Room, Worker};
 use crate::counters::{add, set};
 use crate::leg::Exit;
 use crate::modules::{Link, least_loaded};
-use crate::video::{self, EncodedPicture, Inlet, VideoInbound, VideoStream};
+use crate::video::{self, Bandwidth, EncodedPicture, Inlet, VideoInbound, VideoStream};
 
 /// Time between two bursts of a picture's packets.
 const BURST_INTERVAL: Duration = Duration::from_millis(1);
@@ -47,6 +47,8 @@ pub(super) struct Pictures {
     /// By leg slot: packets of its transport that are to be told of, where the far end
     /// counts them.
     arrivals: Box<[Option<Box<Arrivals>>]>,
+    /// By leg slot: what its transport carries, where the far end counts packets.
+    pub(super) bandwidth: Box<[Option<Box<Bandwidth>>]>,
 }
 
 impl Pictures {
@@ -63,6 +65,7 @@ impl Pictures {
             next_burst: Nanos::ZERO,
             here: Vec::with_capacity(legs as usize),
             arrivals: (0..legs).map(|_| None).collect(),
+            bandwidth: (0..legs).map(|_| None).collect(),
         }
     }
 
@@ -166,6 +169,7 @@ impl Worker {
             events: &mut self.events,
             link: module.and_then(|module| pictures.links.get_mut(module)),
             conference,
+            bandwidth: bandwidth_of(&mut pictures.bandwidth, stream),
         };
         Some(act(stream, record, &mut inlet))
     }
@@ -302,6 +306,9 @@ impl Worker {
     pub(super) fn remove_leg_video(&mut self, leg: u32) {
         if let Some(arrivals) = self.pictures.arrivals.get_mut(leg as usize) {
             *arrivals = None;
+        }
+        if let Some(bandwidth) = self.pictures.bandwidth.get_mut(leg as usize) {
+            *bandwidth = None;
         }
         for slot in self.pictures.of_leg(leg) {
             if let Some(about) = self.pictures.stream(slot).map(VideoStream::slot_ref) {
@@ -596,10 +603,15 @@ impl Worker {
             driver: &mut self.driver,
             outbox: &mut self.outbox,
         };
-        let streams = &mut pictures.streams;
+        let (streams, all) = (&mut pictures.streams, &mut pictures.bandwidth);
+        let view = &self.view;
         pictures.pacing.retain(|slot| {
             let stream = streams.get_mut(*slot as usize).and_then(Option::as_mut);
-            stream.is_some_and(|stream| stream.send_burst(&mut exit))
+            let (Some(stream), Some(record)) = (stream, view.video_stream(*slot)) else {
+                return false;
+            };
+            let bandwidth = bandwidth_of(all, stream);
+            stream.send_burst(record, &mut exit, bandwidth)
         });
     }
 
@@ -675,12 +687,16 @@ impl Worker {
             driver: &mut self.driver,
             outbox: &mut self.outbox,
         };
-        let lost = stream.send_picture(&EncodedPicture { head, data }, record, &mut exit);
-        if stream.has_backlog() && !pictures.pacing.contains(&about.slot) {
-            if pictures.pacing.is_empty() {
-                pictures.next_burst = now + BURST_INTERVAL;
-            }
-            pictures.pacing.push(about.slot);
+        let bandwidth = bandwidth_of(&mut pictures.bandwidth, stream);
+        let picture = EncodedPicture { head, data };
+        let lost = stream.send_picture(&picture, record, &mut exit, bandwidth);
+        if stream.has_backlog() {
+            pace(
+                &mut pictures.pacing,
+                &mut pictures.next_burst,
+                about.slot,
+                now,
+            );
         }
         if lost && let Some((conference, Some(module))) = place(&self.legs, &self.rooms, stream) {
             let about = InConference { conference, about };
@@ -734,6 +750,13 @@ impl Worker {
         let module = room.and_then(|room| room.module);
         let tells = room.is_some_and(|room| room.ticks.is_multiple_of(ARRIVAL_TICKS));
         let pictures = &mut self.pictures;
+        let leg = pictures.stream(slot).map(|stream| stream.config.leg.slot);
+        let id = leg.zip(self.transports.as_ref());
+        let id = id.map_or(0, |(leg, all)| all.transport_cc_id(leg));
+        let shared = leg.filter(|_| id != 0).map(|leg| {
+            let sends = |slot: u32| pictures.stream(slot).is_some_and(|one| one.sends_now(now));
+            pictures.of_leg(leg).filter(|slot| sends(*slot)).count() > 1
+        });
         let (Some(Some(stream)), Some(record), Some(module)) = (
             pictures.streams.get_mut(slot as usize),
             self.view.video_stream(slot),
@@ -752,6 +775,19 @@ impl Worker {
         let leg = stream.config.leg.slot as usize;
         if tells && let Some(Some(arrivals)) = pictures.arrivals.get_mut(leg) {
             stream.send_transport_feedback(arrivals, record, &mut exit);
+        }
+        if let Some((bandwidth, shared)) = pictures.bandwidth.get_mut(leg).zip(shared)
+            && stream.is_counted()
+        {
+            let bandwidth = bandwidth.get_or_insert_with(|| Box::new(Bandwidth::new(now, id)));
+            let round_trip = record.stats.round_trip_us.load(Ordering::Relaxed);
+            bandwidth.tick(now, Duration::from_micros(round_trip));
+            if let Some(bps) = bandwidth.share_bps(stream.is_content(), shared) {
+                stream.set_estimate(bps);
+            }
+            if bandwidth.is_probing(now) && stream.sends_now(now) {
+                pace(&mut pictures.pacing, &mut pictures.next_burst, slot, now);
+            }
         }
         if stream.take_rate_change(record)
             && let Some(receiver) = stream.receiver(conference, layout)
@@ -794,6 +830,25 @@ impl Worker {
 const ARRIVAL_TICKS: u64 = 3;
 /// Who speaks is said again each so many ticks.
 const SPEAKER_TICKS: u64 = 25;
+
+/// What the transport of a stream carries, where the far end counts its packets.
+fn bandwidth_of<'a>(
+    all: &'a mut [Option<Box<Bandwidth>>],
+    stream: &VideoStream,
+) -> Option<&'a mut Bandwidth> {
+    let bandwidth = all.get_mut(stream.config.leg.slot as usize)?;
+    bandwidth.as_deref_mut().filter(|_| stream.is_counted())
+}
+
+/// A stream has packets for later.
+fn pace(pacing: &mut Vec<u32>, next_burst: &mut Nanos, slot: u32, now: Nanos) {
+    if pacing.is_empty() {
+        *next_burst = now + BURST_INTERVAL;
+    }
+    if !pacing.contains(&slot) {
+        pacing.push(slot);
+    }
+}
 
 /// The conference of a stream and its module.
 fn place(
