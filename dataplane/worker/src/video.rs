@@ -26,7 +26,7 @@ use plenum_abi::{
     ModuleReceiver, NO_PAYLOAD_TYPE, Nanos, RejectReason, SlotRef, SlotState, VIDEO_RX_STREAMS,
     VideoCodec, VideoConfig, VideoFlags, VideoRecord, receiver_flags,
 };
-use plenum_rtp::rtcp::RtcpTimerConfig;
+use plenum_rtp::rtcp::{RateBound, RtcpTimerConfig};
 use plenum_rtp::video::{History, KeyFrameRequests};
 use plenum_uring::Driver;
 use rand::Rng;
@@ -72,6 +72,8 @@ pub(crate) struct VideoStream {
     reports: Reports,
     packetizer: Packetizer,
     rate: SendRate,
+    /// What the far end asked for and is to be told that it is kept to.
+    bound_to_confirm: Option<RateBound>,
     /// Nothing is of use to the far end before a key frame.
     awaits_key_frame: bool,
     /// What was sent lately, where the far end may ask for it again.
@@ -183,6 +185,7 @@ impl VideoStream {
             reports: Reports::new(now, &reports, rng),
             packetizer: Packetizer::new(&config, rng),
             rate: SendRate::new(config.tx_bit_rate_bps_max),
+            bound_to_confirm: None,
             awaits_key_frame: true,
             backlog: VecDeque::new(),
             backlog_bytes: 0,

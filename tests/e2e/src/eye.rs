@@ -216,6 +216,8 @@ pub struct Eye {
     pub key_frames_asked: usize,
     /// Requests to send packets again that came.
     pub nacks: usize,
+    /// The bound that the far end last said it keeps to (TMMBN), and who had asked.
+    confirmed: Option<RateBound>,
 }
 
 impl Eye {
@@ -252,6 +254,7 @@ impl Eye {
             lost: 0,
             key_frames_asked: 0,
             nacks: 0,
+            confirmed: None,
         }
     }
 
@@ -430,6 +433,13 @@ impl Eye {
         let _ = self.socket.send_to(&buffer[..len.expect("a packet")], to);
     }
 
+    /// The bound of ours that the far end last said it keeps to (TMMBN), bit/s.
+    #[must_use]
+    pub fn confirmed_bps(&self) -> Option<u64> {
+        let ours = self.confirmed.filter(|bound| bound.ssrc == self.ssrc)?;
+        Some(ours.bit_rate_bps)
+    }
+
     /// What came since a moment: bit/s and pictures a second.
     #[must_use]
     pub fn flow_since(&self, since: Instant) -> (f64, f64) {
@@ -473,6 +483,7 @@ impl Eye {
                 self.position = 0;
             }
             self.nacks += packet.nacks().count();
+            self.confirmed = packet.rate_notifications().last().or(self.confirmed);
         }
     }
 

@@ -81,6 +81,7 @@ fn a_far_end_that_asks_for_less_gets_a_smaller_picture() {
 
         meeting.phones[1].eye().ask_for_rate(500_000);
         let less = meeting.flow_after(2.0);
+        assert_eq!(meeting.phones[1].eye().confirmed_bps(), Some(500_000));
         assert_eq!(less.rows, 360, "{less:?}");
         assert!(less.bit_rate_bps < 550_000.0, "{less:?}");
         assert!(less.frame_rate_hz > 25.0, "motion goes last: {less:?}");

@@ -13,7 +13,7 @@ use plenum_pool::Lease;
 use plenum_rtp::learning::{RtcpEvidence, RtpEvidence};
 use plenum_rtp::packet::{Kind, RtpPacket, classify};
 use plenum_rtp::reception::{Reception, Sequence};
-use plenum_rtp::rtcp::{Arrivals, Compound, CompoundWriter, RtcpPacket};
+use plenum_rtp::rtcp::{Arrivals, Compound, CompoundWriter, RateBound, RtcpPacket};
 use plenum_rtp::video::{Arrival, Assembler, Pop, ReorderBuffer, ReorderConfig, UnitInfo, rtx};
 use plenum_srtp::{Receiver, Reject, TAIL_MAX};
 use plenum_uring::Driver;
@@ -361,6 +361,7 @@ impl VideoStream {
         let mut wants_key_frame = false;
         let mut missing = [0; NACKS_MAX];
         let mut count = 0;
+        let asker = compound.sender_ssrc();
         for packet in compound.packets() {
             for (place, sequence) in missing[count..].iter_mut().zip(nacks_of(&packet, our_ssrc)) {
                 *place = sequence;
@@ -370,7 +371,7 @@ impl VideoStream {
             wants_key_frame |= packet
                 .full_intra_requests()
                 .any(|request| request.ssrc == our_ssrc);
-            self.take_rate_bounds(&packet);
+            self.take_rate_bounds(asker, &packet);
         }
         self.send_again(now, missing[..count].iter().copied(), record, inlet);
         if wants_key_frame {
@@ -379,11 +380,15 @@ impl VideoStream {
         }
     }
 
-    fn take_rate_bounds(&mut self, packet: &RtcpPacket<'_>) {
+    fn take_rate_bounds(&mut self, asker: u32, packet: &RtcpPacket<'_>) {
         let our_ssrc = self.config.tx_ssrc;
         let requests = packet.rate_requests();
         if let Some(bound) = requests.filter(|bound| bound.ssrc == our_ssrc).last() {
             self.rate.set_bound(bound.bit_rate_bps);
+            self.bound_to_confirm = Some(RateBound {
+                ssrc: asker,
+                ..bound
+            });
         }
         if let Some(remb) = packet.remb() {
             self.rate.set_bound(remb.bit_rate_bps);
@@ -464,7 +469,24 @@ impl VideoStream {
             let sequences = &sequences[..missing];
             self.send_feedback(record, exit, ssrc, sequences, ask);
         }
+        self.confirm_bound(record, exit);
         self.report_if_due(record, exit, rng);
+    }
+
+    /// Says which bound is kept to, to whom asked for it (TMMBN, RFC 5104 section
+    /// 3.5.4.2): once a tick, however often it was asked.
+    fn confirm_bound(&mut self, record: &VideoRecord, exit: &mut Exit<'_>) {
+        let Some(bound) = self.bound_to_confirm.take() else {
+            return;
+        };
+        let ours = self.config.tx_ssrc;
+        let cname = self.reports.cname().to_owned();
+        self.send_compound(record, exit, |_, out| {
+            let mut writer = CompoundWriter::new(out);
+            writer.receiver_report(ours, &[]).cname(ours, &cname);
+            writer.rate_notification(ours, &[bound]);
+            writer.finish().unwrap_or(0)
+        });
     }
 
     /// Asks for a key frame where only SIP can (RFC 5168).
