@@ -248,7 +248,7 @@ impl Estimator {
         let silent = self
             .unanswered_since
             .is_some_and(|at| now.since(at) >= SILENCE + self.round_trip);
-        if !silent || self.reference_us.is_none() {
+        if !silent || !self.is_heard() {
             // Before the first feedback nothing says that the far end sends any.
             return false;
         }
@@ -275,7 +275,7 @@ impl Estimator {
     /// What a probe wants sent now; `None` while there is no probe or it has enough.
     /// All that [`sent`](Self::sent) is told meanwhile belongs to it.
     pub fn probe(&mut self, now: Nanos) -> Option<Probe> {
-        let heard = self.reference_us.is_some() && self.cut.is_none();
+        let heard = self.is_heard() && self.cut.is_none();
         let cap = self.cap_bps.map_or(f64::INFINITY, f64::from);
         let lowered = self.rate.lowered_at();
         let fitting = Fitting {
@@ -287,6 +287,19 @@ impl Estimator {
                 && lowered.is_none_or(|at| now.since(at) >= AFTER_LOWERED),
         };
         self.prober.wanted(now, &fitting)
+    }
+
+    /// Whether a probe is being sent: [`probe`](Self::probe) is to be asked again within
+    /// a few milliseconds, also where it wanted nothing just now.
+    #[must_use]
+    pub fn is_probing(&self) -> bool {
+        self.prober.is_sending()
+    }
+
+    /// Whether the far end said anything of what was sent.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.reference_us.is_some()
     }
 
     /// Whether the application sends less than it may. What is acknowledged then says

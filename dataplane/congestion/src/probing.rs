@@ -159,6 +159,11 @@ impl Prober {
         })
     }
 
+    /// Whether a probe is being sent, also while nothing of it is due.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.cluster.is_some_and(|cluster| cluster.ended.is_none())
+    }
+
     fn begin(&mut self, now: Nanos, fitting: &Fitting) {
         let rate_bps = self
             .further_bps

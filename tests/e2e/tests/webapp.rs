@@ -19,7 +19,7 @@ const PHONE_HZ: f64 = 440.0;
 const PEOPLE: [(&str, &str, f64); 2] = [("ANN", "color=red", 660.0), ("BOB", "color=green", 880.0)];
 
 /// The web app's own tests against this server; what they print is shown.
-fn in_browsers(server: &Server, file: &str) {
+fn in_browsers(server: &Server, file: &str, people: &[(&str, &str, f64)]) {
     let app = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../controlplane/webapp/app");
     let web = server.ready()["web"].as_str().expect("an address");
     let call_id = server.ready()["demo_space"]["call_id"].as_str();
@@ -29,7 +29,7 @@ fn in_browsers(server: &Server, file: &str) {
         .args(["run", "--project", "real", file])
         .env("PLENUM_URL", web.trim_end_matches('/'))
         .env("PLENUM_CALL_ID", call_id.expect("a meeting ID"));
-    for (name, picture, hz) in PEOPLE {
+    for &(name, picture, hz) in people {
         let folder = server.folder().join(name);
         std::fs::create_dir_all(&folder).expect("a folder");
         let voice = folder.join("says.wav");
@@ -68,7 +68,7 @@ fn phone(server: &Server) -> Baresip {
 fn two_browsers_and_a_telephone_meet_in_the_app() {
     let server = Server::start("webapp", &[]);
     let phone = phone(&server);
-    in_browsers(&server, "meeting");
+    in_browsers(&server, "meeting", &PEOPLE);
     wait_until("the browsers have left", Duration::from_secs(5), || {
         server.legs() == 1
     });
@@ -83,5 +83,5 @@ fn two_browsers_and_a_telephone_meet_in_the_app() {
 fn firefox_joins_by_the_app() {
     let server = Server::start("webapp-firefox", &[]);
     let _phone = phone(&server);
-    in_browsers(&server, "firefox");
+    in_browsers(&server, "firefox", &[]);
 }

@@ -36,14 +36,14 @@ fn key_frame_size(frame: &[u8]) -> Result<Option<(u32, u32)>, DecodeError> {
 }
 
 pub(super) struct Decoder {
-    library: vpx::Decoder,
+    vpx: vpx::Decoder,
     config: DecoderConfig,
 }
 
 impl Decoder {
     pub(super) fn new(config: &DecoderConfig) -> Result<Self, SetupError> {
         Ok(Self {
-            library: vpx::Decoder::new().map_err(|_| SetupError::Refused)?,
+            vpx: vpx::Decoder::new().map_err(|_| SetupError::Refused)?,
             config: *config,
         })
     }
@@ -65,7 +65,7 @@ impl VideoDecoder for Decoder {
                 return Err(DecodeError::TooLarge);
             }
         }
-        match self.library.decode(frame) {
+        match self.vpx.decode(frame) {
             Ok(None) => Ok(Decoded::Nothing),
             Ok(Some(output)) => {
                 let planes = output.planes.map(|plane| (plane.data, plane.stride));
@@ -82,7 +82,7 @@ impl VideoDecoder for Decoder {
 }
 
 pub(super) struct Encoder {
-    library: vpx::Encoder,
+    vpx: vpx::Encoder,
     config: EncoderConfig,
     /// A key frame was asked for and has not come out yet.
     key_frame_due: bool,
@@ -100,7 +100,7 @@ impl Encoder {
             speed: speed(macroblocks(config.width, config.height)),
         };
         Ok(Self {
-            library: vpx::Encoder::new(&params).map_err(|_| SetupError::Refused)?,
+            vpx: vpx::Encoder::new(&params).map_err(|_| SetupError::Refused)?,
             config: EncoderConfig { rate, ..*config },
             key_frame_due: true,
         })
@@ -138,7 +138,7 @@ impl VideoEncoder for Encoder {
         let planes = borrow_planes(picture).map(|(data, stride)| vpx::Plane { data, stride });
         let frame_rate_hz = self.config.rate.frame_rate_hz;
         match self
-            .library
+            .vpx
             .encode(planes, frame_rate_hz, self.key_frame_due, out)
         {
             Ok(Some(frame)) => {
@@ -162,7 +162,7 @@ impl VideoEncoder for Encoder {
         // The frame rate goes with each picture.
         self.config.rate.frame_rate_hz = rate.frame_rate_hz;
         if rate.bit_rate_bps != self.config.rate.bit_rate_bps
-            && self.library.set_bit_rate(rate.bit_rate_bps).is_ok()
+            && self.vpx.set_bit_rate(rate.bit_rate_bps).is_ok()
         {
             self.config.rate.bit_rate_bps = rate.bit_rate_bps;
         }

@@ -10,13 +10,13 @@ use plenum_abi::Nanos;
 /// Numbers that a feedback can be behind by; what is older is not told.
 const WINDOW: usize = 512;
 /// Unit of the reference time, microseconds.
-const REFERENCE_US: i64 = 64_000;
+pub(super) const REFERENCE_US: i64 = 64_000;
 /// Unit of the differences, microseconds.
-const DELTA_US: i64 = 250;
+pub(super) const DELTA_US: i64 = 250;
 /// Numbers in one chunk: two bits for each.
 const PER_CHUNK: usize = 7;
 /// Base number, count of numbers, reference time, count of feedbacks.
-const HEAD_LEN: usize = 8;
+pub(super) const HEAD_LEN: usize = 8;
 
 /// See the [module](self).
 #[derive(Debug)]

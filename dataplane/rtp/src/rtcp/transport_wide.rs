@@ -8,15 +8,10 @@
 //! differences to the arrival before, of those that came, 250 us each
 //! ```
 
+use super::arrivals::{DELTA_US, HEAD_LEN, REFERENCE_US};
 use super::feedback::TRANSPORT_WIDE;
 use super::{RtcpError, RtcpPacket};
 
-/// Base number, count of numbers, reference time, count of feedbacks.
-const HEAD_LEN: usize = 8;
-/// Unit of the reference time, microseconds.
-const REFERENCE_US: i64 = 64_000;
-/// Unit of the differences, microseconds.
-const DELTA_US: i64 = 250;
 /// Numbers that one feedback may be about. Runs make 65,535 of eight bytes; what comes
 /// from the wire shall not buy so much work, and no sender of ours has as many on the way.
 const NUMBERS_MAX: u16 = 4_096;

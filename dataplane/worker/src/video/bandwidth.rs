@@ -36,13 +36,9 @@ pub(crate) struct Bandwidth {
     pacer: Pacer,
     /// Id of the header extension with the number (RFC 8285).
     id: u8,
-    /// The far end does count: before, nothing is known of the path.
-    heard: bool,
     /// Since when, and how many bytes, for [`JUDGED`].
     judged_at: Nanos,
     bytes: u64,
-    /// When a probe last got its share.
-    probed_at: Nanos,
 }
 
 impl Bandwidth {
@@ -52,10 +48,8 @@ impl Bandwidth {
             estimator: Estimator::new(now, LIMITS),
             pacer: Pacer::new(now, LIMITS.start_bps),
             id,
-            heard: false,
             judged_at: now,
             bytes: 0,
-            probed_at: now,
         }
     }
 
@@ -78,20 +72,14 @@ impl Bandwidth {
         self.pacer.queued(bytes);
     }
 
-    /// Bytes that a probe wants sent within this millisecond.
-    pub(super) fn probe(&mut self, now: Nanos) -> usize {
-        let Some(probe) = self.estimator.probe(now) else {
-            return 0;
-        };
-        let gone = now.since(self.probed_at).min(Duration::from_millis(5));
-        self.probed_at = now;
-        let share = u64::from(probe.rate_bps) / 8 * gone.as_micros() as u64 / 1_000_000;
-        share.min(u64::from(probe.bytes)) as usize
+    /// Whether a probe of the path wants more sent now; begins one when it is due.
+    pub(crate) fn wants_padding(&mut self, now: Nanos) -> bool {
+        self.estimator.probe(now).is_some()
     }
 
-    /// Whether a probe waits to be sent.
-    pub(crate) fn is_probing(&mut self, now: Nanos) -> bool {
-        self.estimator.probe(now).is_some()
+    /// Whether a probe is being sent, and is to be asked again soon.
+    pub(super) fn is_probing(&self) -> bool {
+        self.estimator.is_probing()
     }
 
     /// Takes what the far end says of the packets.
@@ -103,7 +91,6 @@ impl Bandwidth {
             .packets()
             .filter_map(|packet| packet.transport_wide())
         {
-            self.heard = true;
             if self.estimator.feedback(now, &feedback) {
                 self.pacer.set_rate(self.estimator.target_bps());
             }
@@ -137,7 +124,7 @@ impl Bandwidth {
     /// What a stream may send, bit/s; `shared` when content and camera are both sent.
     /// `None` before the far end said anything of what was sent.
     pub(crate) fn share_bps(&self, content: bool, shared: bool) -> Option<u32> {
-        if !self.heard {
+        if !self.estimator.is_heard() {
             return None;
         }
         let all = u64::from(self.estimator.target_bps());
@@ -260,7 +247,7 @@ mod tests {
         assert_eq!(packets.count(), 3);
         let alone = whole.windows(2).position(|bytes| bytes == [0x8f, 205]);
         bandwidth.on_reports(START, &whole[alone.expect("the feedback")..]);
-        assert!(bandwidth.heard);
+        assert!(bandwidth.estimator.is_heard());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! next; but a large one leaves over some milliseconds, because a burst of fifty
 //! packets is what queues on the way are short of.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use plenum_abi::{
     FrameHead, InConference, Nanos, UpKind, VideoCodec, VideoConfig, VideoFlags, VideoRecord,
@@ -16,11 +16,13 @@ use plenum_rtp::video::{
     rtx,
 };
 use plenum_srtp::TAIL_MAX;
+use plenum_uring::Destination;
 use rand::Rng;
 use zerocopy::IntoBytes;
 
 use super::bandwidth::{Bandwidth, NUMBERED_HEADER_LEN, extend};
 use super::inbound::Inlet;
+use super::path::Path;
 use super::{PAYLOAD_MAX, VideoStream};
 use crate::counters::{add, set};
 use crate::leg::Exit;
@@ -147,20 +149,54 @@ const fn head_len(numbered: bool) -> usize {
     }
 }
 
-/// Fills the place that was left for a packet's number on its transport.
-fn number(
-    now: Nanos,
+/// A packet whose payload is in its place.
+struct Ready<'a> {
+    lease: Lease,
+    /// Where the payload begins and ends.
+    head_len: usize,
+    plain_len: usize,
+    /// Its stream's next index; the sequence number follows from it.
+    next: &'a AtomicU64,
+    header: RtpHeader,
+    /// Its payload is padding (RFC 3550 section 5.1).
+    padding: bool,
+    /// Where it goes: the socket's key and the address.
+    to: (u32, Destination),
+}
+
+/// Writes header and number, protects the packet and sends it; `false` when it could not
+/// be protected.
+fn leave(
+    ready: Ready<'_>,
+    path: &mut Path,
+    exit: &mut Exit<'_>,
     bandwidth: Option<&mut Bandwidth>,
-    packet: &mut [u8],
-    (head_len, len): (usize, usize),
-) {
-    if head_len == RTP_HEADER_LEN {
-        return;
-    }
+) -> bool {
+    let Ready {
+        mut lease,
+        head_len,
+        plain_len,
+        next,
+        header,
+        padding,
+        to: (socket, to),
+    } = ready;
+    let buffer = exit.driver.bytes_mut(&mut lease);
+    let sequence = next.load(Ordering::Relaxed) as u16;
+    RtpHeader { sequence, ..header }.write(buffer);
+    buffer[0] |= u8::from(padding) << 5;
     match bandwidth {
-        Some(bandwidth) => bandwidth.number(now, packet, len),
-        None => extend(packet, None),
+        _ if head_len == RTP_HEADER_LEN => {}
+        Some(bandwidth) => bandwidth.number(exit.now, buffer, plain_len),
+        None => extend(buffer, None),
     }
+    let Some((len, tag)) = path.protect(next, buffer, plain_len) else {
+        exit.driver.release(lease);
+        return false;
+    };
+    lease.truncate(len);
+    exit.outbox.push(exit.driver, socket, to, lease, tag);
+    true
 }
 
 impl VideoStream {
@@ -292,49 +328,51 @@ impl VideoStream {
         bandwidth: Option<&mut Bandwidth>,
     ) {
         let Waiting {
-            mut lease,
+            lease,
             head_len,
             payload,
             timestamp,
         } = waiting;
-        let Some((socket, to)) = self.path.rtp_route() else {
+        let Some(to) = self.path.rtp_route() else {
             self.awaits_key_frame = true;
             return exit.driver.release(lease);
         };
         let stats = &record.stats;
         let next = &record.transmit.next_rtp_index;
-        let index = next.load(Ordering::Relaxed);
-        let buffer = exit.driver.bytes_mut(&mut lease);
-        let header = RtpHeader {
-            marker: payload.marker,
-            payload_type: self.config.tx_payload().unwrap_or_default().payload_type,
-            sequence: index as u16,
-            timestamp,
-            ssrc: self.config.tx_ssrc,
-        };
-        header.write(buffer);
         let plain_len = head_len + payload.len;
-        number(exit.now, bandwidth, buffer, (head_len, plain_len));
         if let Some(history) = &mut self.history {
-            let marker = payload.marker;
             let sent = SentPacket {
-                index,
+                index: next.load(Ordering::Relaxed),
                 timestamp,
-                marker,
+                marker: payload.marker,
             };
-            history.put(exit.now, sent, &buffer[head_len..plain_len]);
+            let plain = &exit.driver.bytes(&lease)[head_len..plain_len];
+            history.put(exit.now, sent, plain);
         }
-        let Some((len, tag)) = self.path.protect(next, buffer, plain_len) else {
+        let ready = Ready {
+            lease,
+            head_len,
+            plain_len,
+            next,
+            header: RtpHeader {
+                marker: payload.marker,
+                payload_type: self.config.tx_payload().unwrap_or_default().payload_type,
+                timestamp,
+                ssrc: self.config.tx_ssrc,
+                ..RtpHeader::default()
+            },
+            padding: false,
+            to,
+        };
+        if !leave(ready, &mut self.path, exit, bandwidth) {
             add(&stats.tx_errors, 1);
             self.awaits_key_frame = true;
-            return exit.driver.release(lease);
-        };
-        lease.truncate(len);
+            return;
+        }
         self.sent_at = exit.now;
         self.reports.count_sent(payload.len, timestamp, exit.now);
         add(&stats.tx_packets, 1);
         add(&stats.tx_bytes, plain_len as u64);
-        exit.outbox.push(exit.driver, socket, to, lease, tag);
     }
 
     /// Sends packets again that the far end misses, as far as they are still there and
@@ -348,10 +386,10 @@ impl VideoStream {
         record: &VideoRecord,
         inlet: &mut Inlet<'_>,
     ) {
-        let (Some(history), Some((socket, to))) = (&mut self.history, self.path.rtp_route()) else {
+        let repeat_header = self.repeat_header();
+        let (Some(history), Some(to)) = (&mut self.history, self.path.rtp_route()) else {
             return;
         };
-        let next = &record.retransmit.next_rtp_index;
         for sequence in sequences.take(AGAIN_MAX) {
             let Some((sent, payload)) = history.again(now, sequence) else {
                 continue;
@@ -367,32 +405,44 @@ impl VideoStream {
             if !lease.set_len(plain_len + TAIL_MAX) {
                 return inlet.driver.release(lease);
             }
-            let buffer = inlet.driver.bytes_mut(&mut lease);
-            let header = RtpHeader {
-                marker: sent.marker,
-                payload_type: self
-                    .config
-                    .tx_payload()
-                    .unwrap_or_default()
-                    .rtx_payload_type,
-                sequence: next.load(Ordering::Relaxed) as u16,
-                timestamp: sent.timestamp,
-                ssrc: self.config.tx_rtx_ssrc,
-            };
-            header.write(buffer);
-            let (head, rest) = buffer[head_len..plain_len].split_at_mut(rtx::HEAD_LEN);
+            let buffer = &mut inlet.driver.bytes_mut(&mut lease)[head_len..plain_len];
+            let (head, rest) = buffer.split_at_mut(rtx::HEAD_LEN);
             head.copy_from_slice(&rtx::head(sequence));
             rest.copy_from_slice(payload);
-            let bandwidth = inlet.bandwidth.as_deref_mut();
-            number(now, bandwidth, buffer, (head_len, plain_len));
-            let Some((len, tag)) = self.path.protect(next, buffer, plain_len) else {
-                add(&record.stats.tx_errors, 1);
-                return inlet.driver.release(lease);
+            let ready = Ready {
+                lease,
+                head_len,
+                plain_len,
+                next: &record.retransmit.next_rtp_index,
+                header: RtpHeader {
+                    marker: sent.marker,
+                    timestamp: sent.timestamp,
+                    ..repeat_header
+                },
+                padding: false,
+                to,
             };
-            lease.truncate(len);
+            let mut exit = Exit {
+                now,
+                driver: inlet.driver,
+                outbox: inlet.outbox,
+            };
+            let bandwidth = inlet.bandwidth.as_deref_mut();
+            if !leave(ready, &mut self.path, &mut exit, bandwidth) {
+                return add(&record.stats.tx_errors, 1);
+            }
             add(&record.stats.tx_retransmitted, 1);
             add(&record.stats.tx_bytes, plain_len as u64);
-            inlet.outbox.push(inlet.driver, socket, to, lease, tag);
+        }
+    }
+
+    /// Header of what goes under the SSRC of retransmissions.
+    fn repeat_header(&self) -> RtpHeader {
+        let payload = self.config.tx_payload().unwrap_or_default();
+        RtpHeader {
+            payload_type: payload.rtx_payload_type,
+            ssrc: self.config.tx_rtx_ssrc,
+            ..RtpHeader::default()
         }
     }
 
@@ -427,7 +477,7 @@ impl VideoStream {
     }
 
     /// Sends what a probe of the path wants now, as padding under the SSRC of
-    /// retransmissions; whether it wants more.
+    /// retransmissions; whether it goes on.
     fn send_probe(
         &mut self,
         record: &VideoRecord,
@@ -437,11 +487,8 @@ impl VideoStream {
         if !self.is_counted() || self.history.is_none() || self.sent_at == Nanos::ZERO {
             return false;
         }
-        let mut wanted = bandwidth.probe(exit.now);
-        while wanted > 0 && self.send_padding(record, exit, bandwidth) {
-            wanted = wanted.saturating_sub(NUMBERED_HEADER_LEN + PADDING_LEN);
-        }
-        bandwidth.is_probing(exit.now)
+        while bandwidth.wants_padding(exit.now) && self.send_padding(record, exit, bandwidth) {}
+        bandwidth.is_probing()
     }
 
     /// One packet of padding alone (RFC 3550 section 5.1).
@@ -451,9 +498,7 @@ impl VideoStream {
         exit: &mut Exit<'_>,
         bandwidth: &mut Bandwidth,
     ) -> bool {
-        let (Some((socket, to)), Some(mut lease)) =
-            (self.path.rtp_route(), exit.driver.send_buffer())
-        else {
+        let (Some(to), Some(mut lease)) = (self.path.rtp_route(), exit.driver.send_buffer()) else {
             return false;
         };
         let plain_len = NUMBERED_HEADER_LEN + PADDING_LEN;
@@ -461,28 +506,22 @@ impl VideoStream {
             exit.driver.release(lease);
             return false;
         }
-        let next = &record.retransmit.next_rtp_index;
-        let payload = self.config.tx_payload().unwrap_or_default();
-        let buffer = exit.driver.bytes_mut(&mut lease);
-        let header = RtpHeader {
-            marker: false,
-            payload_type: payload.rtx_payload_type,
-            sequence: next.load(Ordering::Relaxed) as u16,
-            timestamp: record.transmit.timestamp.load(Ordering::Relaxed) as u32,
-            ssrc: self.config.tx_rtx_ssrc,
+        let padding = &mut exit.driver.bytes_mut(&mut lease)[NUMBERED_HEADER_LEN..plain_len];
+        padding.fill(0);
+        padding[PADDING_LEN - 1] = PADDING_LEN as u8;
+        let ready = Ready {
+            lease,
+            head_len: NUMBERED_HEADER_LEN,
+            plain_len,
+            next: &record.retransmit.next_rtp_index,
+            header: RtpHeader {
+                timestamp: record.transmit.timestamp.load(Ordering::Relaxed) as u32,
+                ..self.repeat_header()
+            },
+            padding: true,
+            to,
         };
-        header.write(buffer);
-        buffer[0] |= 0x20;
-        buffer[NUMBERED_HEADER_LEN..plain_len].fill(0);
-        buffer[plain_len - 1] = PADDING_LEN as u8;
-        bandwidth.number(exit.now, buffer, plain_len);
-        let Some((len, tag)) = self.path.protect(next, buffer, plain_len) else {
-            exit.driver.release(lease);
-            return false;
-        };
-        lease.truncate(len);
-        exit.outbox.push(exit.driver, socket, to, lease, tag);
-        true
+        leave(ready, &mut self.path, exit, Some(bandwidth))
     }
 
     /// Whether packets wait for their moment.

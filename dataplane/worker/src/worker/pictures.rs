@@ -749,14 +749,8 @@ impl Worker {
         let room = self.rooms[conference.slot as usize].as_ref();
         let module = room.and_then(|room| room.module);
         let tells = room.is_some_and(|room| room.ticks.is_multiple_of(ARRIVAL_TICKS));
+        self.estimate(slot, now);
         let pictures = &mut self.pictures;
-        let leg = pictures.stream(slot).map(|stream| stream.config.leg.slot);
-        let id = leg.zip(self.transports.as_ref());
-        let id = id.map_or(0, |(leg, all)| all.transport_cc_id(leg));
-        let shared = leg.filter(|_| id != 0).map(|leg| {
-            let sends = |slot: u32| pictures.stream(slot).is_some_and(|one| one.sends_now(now));
-            pictures.of_leg(leg).filter(|slot| sends(*slot)).count() > 1
-        });
         let (Some(Some(stream)), Some(record), Some(module)) = (
             pictures.streams.get_mut(slot as usize),
             self.view.video_stream(slot),
@@ -776,23 +770,39 @@ impl Worker {
         if tells && let Some(Some(arrivals)) = pictures.arrivals.get_mut(leg) {
             stream.send_transport_feedback(arrivals, record, &mut exit);
         }
-        if let Some((bandwidth, shared)) = pictures.bandwidth.get_mut(leg).zip(shared)
-            && stream.is_counted()
-        {
-            let bandwidth = bandwidth.get_or_insert_with(|| Box::new(Bandwidth::new(now, id)));
-            let round_trip = record.stats.round_trip_us.load(Ordering::Relaxed);
-            bandwidth.tick(now, Duration::from_micros(round_trip));
-            if let Some(bps) = bandwidth.share_bps(stream.is_content(), shared) {
-                stream.set_estimate(bps);
-            }
-            if bandwidth.is_probing(now) && stream.sends_now(now) {
-                pace(&mut pictures.pacing, &mut pictures.next_burst, slot, now);
-            }
-        }
         if stream.take_rate_change(record)
             && let Some(receiver) = stream.receiver(conference, layout)
         {
             link.say(UpKind::SetReceiver, receiver.as_bytes());
+        }
+    }
+
+    /// What the path carries of a stream whose far end counts its packets.
+    fn estimate(&mut self, slot: u32, now: Nanos) {
+        let pictures = &mut self.pictures;
+        let counted = pictures.stream(slot).filter(|stream| stream.is_counted());
+        let Some(leg) = counted.map(|stream| stream.config.leg.slot) else {
+            return;
+        };
+        let transports = self.transports.as_ref();
+        let id = transports.map_or(0, |all| all.transport_cc_id(leg));
+        let sends = |slot: &u32| pictures.stream(*slot).is_some_and(|one| one.sends_now(now));
+        let shared = pictures.of_leg(leg).filter(sends).count() > 1;
+        let (Some(Some(stream)), Some(bandwidth), Some(record)) = (
+            pictures.streams.get_mut(slot as usize),
+            pictures.bandwidth.get_mut(leg as usize).filter(|_| id != 0),
+            self.view.video_stream(slot),
+        ) else {
+            return;
+        };
+        let bandwidth = bandwidth.get_or_insert_with(|| Box::new(Bandwidth::new(now, id)));
+        let round_trip = record.stats.round_trip_us.load(Ordering::Relaxed);
+        bandwidth.tick(now, Duration::from_micros(round_trip));
+        if let Some(bps) = bandwidth.share_bps(stream.is_content(), shared) {
+            stream.set_estimate(bps);
+        }
+        if stream.sends_now(now) && bandwidth.wants_padding(now) {
+            pace(&mut pictures.pacing, &mut pictures.next_burst, slot, now);
         }
     }
 

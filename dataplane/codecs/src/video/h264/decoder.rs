@@ -31,7 +31,7 @@ const SCALABLE_BASELINE: u8 = 83;
 const HIGH: u8 = 100;
 
 pub(in crate::video) struct Decoder {
-    library: openh264::Decoder,
+    openh264: openh264::Decoder,
     config: DecoderConfig,
     /// The part of the access unit that the library sees.
     passed: Vec<u8>,
@@ -45,7 +45,7 @@ pub(in crate::video) struct Decoder {
 impl Decoder {
     pub(in crate::video) fn new(config: &DecoderConfig) -> Result<Self, SetupError> {
         Ok(Self {
-            library: openh264::Decoder::new().map_err(|_| SetupError::Refused)?,
+            openh264: openh264::Decoder::new().map_err(|_| SetupError::Refused)?,
             config: *config,
             passed: Vec::new(),
             reorders: false,
@@ -111,8 +111,8 @@ impl Decoder {
     }
 
     fn begin_anew(&mut self) {
-        if let Ok(library) = openh264::Decoder::new() {
-            self.library = library;
+        if let Ok(decoder) = openh264::Decoder::new() {
+            self.openh264 = decoder;
         }
     }
 
@@ -158,7 +158,7 @@ impl VideoDecoder for Decoder {
                 None => Err(DecodeError::Corrupt),
             };
         }
-        match self.library.decode(&self.passed) {
+        match self.openh264.decode(&self.passed) {
             Ok(None) => Ok(Decoded::Nothing),
             Ok(Some(output)) => {
                 let planes = output.planes.map(|plane| (plane.data, plane.stride));

@@ -16,7 +16,7 @@ const FRAME_RATE_MAX_HZ: f32 = 60.0;
 const SLICE_BYTES_MIN: u32 = 500;
 
 pub(in crate::video) struct Encoder {
-    library: openh264::Encoder,
+    openh264: openh264::Encoder,
     config: EncoderConfig,
     /// What the claimed level allows, bit/s.
     bit_rate_max_bps: u32,
@@ -63,7 +63,7 @@ impl Encoder {
             screen: config.content,
         };
         Ok(Self {
-            library: openh264::Encoder::new(&params).map_err(|_| SetupError::Refused)?,
+            openh264: openh264::Encoder::new(&params).map_err(|_| SetupError::Refused)?,
             config: EncoderConfig { rate, ..*config },
             bit_rate_max_bps,
             time_ms: 0.0,
@@ -92,11 +92,13 @@ impl VideoEncoder for Encoder {
         }
         self.key_frame_due |= key_frame;
         if self.key_frame_due {
-            self.library.force_idr().map_err(|_| EncodeError::Refused)?;
+            self.openh264
+                .force_idr()
+                .map_err(|_| EncodeError::Refused)?;
         }
         self.time_ms += 1_000.0 / f64::from(self.config.rate.frame_rate_hz);
         let planes = borrow_planes(picture).map(|(data, stride)| openh264::Plane { data, stride });
-        match self.library.encode(planes, self.time_ms as i64, out) {
+        match self.openh264.encode(planes, self.time_ms as i64, out) {
             Ok(Coded::Picture {
                 idr,
                 temporal_layer,
@@ -121,12 +123,12 @@ impl VideoEncoder for Encoder {
         let before = self.config.rate;
         // Clamped rates are never refused; if one were, the old one would stay.
         if rate.frame_rate_hz != before.frame_rate_hz
-            && self.library.set_frame_rate(rate.frame_rate_hz).is_ok()
+            && self.openh264.set_frame_rate(rate.frame_rate_hz).is_ok()
         {
             self.config.rate.frame_rate_hz = rate.frame_rate_hz;
         }
         if rate.bit_rate_bps != before.bit_rate_bps
-            && self.library.set_bit_rate(rate.bit_rate_bps).is_ok()
+            && self.openh264.set_bit_rate(rate.bit_rate_bps).is_ok()
         {
             self.config.rate.bit_rate_bps = rate.bit_rate_bps;
         }
