@@ -106,13 +106,6 @@ impl Bandwidth {
         if gone >= JUDGED {
             let made = self.bytes * 8_000 / gone.as_millis().max(1) as u64;
             let may = u64::from(self.estimator.target_bps());
-            eprintln!(
-                "BW {} made {} may {} rtt {:?}",
-                now.0 / 1_000_000,
-                made,
-                may,
-                round_trip
-            );
             self.estimator.set_application_limited(made * 2 < may);
             (self.judged_at, self.bytes) = (now, 0);
         }
