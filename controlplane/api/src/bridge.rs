@@ -3,7 +3,8 @@
 use plenum_model::{
     CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallPatch,
     CallQuery, CallSummary, CallView, DialOut, InvalidField, Page, PageRequest, Space, SpaceId,
-    SpacePatch, SpaceQuery, SystemStatus, TurnAllocationView, TurnServer, TurnServerStatus,
+    SpacePatch, SpaceQuery, SystemLoad, SystemStatus, TurnAllocationView, TurnServer,
+    TurnServerStatus,
 };
 
 /// Why the server did not do what was asked. Nothing was changed.
@@ -56,6 +57,8 @@ pub enum BridgeError {
 pub trait Bridge: Send + Sync + 'static {
     /// How the server is doing.
     async fn status(&self) -> Result<SystemStatus, BridgeError>;
+    /// How busy it is.
+    async fn load(&self) -> Result<SystemLoad, BridgeError>;
     /// Host part of this server's SIP addresses, such as `example.com`.
     async fn sip_domain(&self) -> Result<String, BridgeError>;
 

@@ -26,6 +26,7 @@ const OPENAPI: &str = include_str!("../openapi.yaml");
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Act {
     ShowStatus,
+    ShowLoad,
     ListSpaces,
     CreateSpace,
     ShowSpace,
@@ -67,6 +68,11 @@ pub(crate) const NODES: &[Node] = &[
     Node {
         path: "/system/status",
         actions: &[(Method::GET, Act::ShowStatus)],
+        allow: "GET",
+    },
+    Node {
+        path: "/system/load",
+        actions: &[(Method::GET, Act::ShowLoad)],
         allow: "GET",
     },
     Node {
@@ -253,6 +259,7 @@ pub(crate) async fn act(
 ) -> Result<Answer, Refusal> {
     match action.act {
         Act::ShowStatus => Ok(Answer::Shown(show::status(&bridge.status().await?))),
+        Act::ShowLoad => Ok(Answer::Shown(show::load(&bridge.load().await?))),
         Act::ListSpaces => list_spaces(bridge, params).await,
         Act::CreateSpace => {
             refuse_references(params, SPACE_REFERENCES)?;

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use plenum_model::{
     AudioReceive, AudioSend, CallConfiguration, CallLegConfiguration, CallLegStatus,
-    CallLegSummary, CallLegView, CallSummary, CallView, Page, Space, SystemStatus,
+    CallLegSummary, CallLegView, CallSummary, CallView, Page, Space, SystemLoad, SystemStatus,
     TurnAllocationView, TurnServer, TurnServerStatus, VideoStatus,
 };
 
@@ -39,6 +39,24 @@ pub(crate) fn status(status: &SystemStatus) -> Xml {
         xml.value("audioBitRateIncoming", status.audio_bit_rate_incoming);
         xml.value("videoBitRateOutgoing", status.video_bit_rate_outgoing);
         xml.value("videoBitRateIncoming", status.video_bit_rate_incoming);
+    });
+    xml
+}
+
+pub(crate) fn load(load: &SystemLoad) -> Xml {
+    let mut xml = Xml::document();
+    xml.element("load", &[], |xml| {
+        xml.value("mediaProcessingLoad", load.media_processing_percent);
+        // Ours: whether sound was made in time.
+        xml.element("tickLateness", &[], |xml| {
+            for lateness in &load.tick_lateness {
+                let ticks = lateness.ticks.to_string();
+                let up_to = lateness.up_to.map(|up_to| up_to.as_micros().to_string());
+                let mut attributes = vec![("ticks", ticks.as_str())];
+                attributes.extend(up_to.as_deref().map(|up_to| ("upToUs", up_to)));
+                xml.empty("bucket", &attributes);
+            }
+        });
     });
     xml
 }
@@ -325,6 +343,8 @@ fn video(xml: &mut Xml, picture: &VideoStatus) {
     xml.value("height", height);
     xml.value("frameRate", one_decimal(picture.frame_rate_hz));
     xml.value("bitRate", picture.bit_rate);
+    // Ours: what may be sent now.
+    xml.optional("allowedBitRate", picture.allowed_bit_rate);
     xml.value(
         "packetLossPercentage",
         one_decimal(picture.packet_loss_percentage),

@@ -50,6 +50,7 @@ pub struct VideoCounters {
     pub tx_bytes: u64,
     pub tx_frames: u64,
     pub tx_size: u64,
+    pub tx_allowed_bps: u64,
     pub tx_loss_fraction: u64,
     pub tx_jitter_us: u64,
     pub round_trip_us: u64,

@@ -175,6 +175,7 @@ impl Stream {
             frame_rate_hz: rates.rx_frames as f64 / 1_000.0,
             jitter_ms: millis(counters.rx_jitter_us),
             bit_rate: rates.rx_bps,
+            allowed_bit_rate: None,
             packet_loss_percentage: rates.rx_loss_percent,
             round_trip_time_ms: None,
             put_aside: counters.rx_decoder_crashes >= CRASHES_MAX,
@@ -193,6 +194,7 @@ impl Stream {
             frame_rate_hz: rates.tx_frames as f64 / 1_000.0,
             jitter_ms: millis(counters.tx_jitter_us),
             bit_rate: rates.tx_bps,
+            allowed_bit_rate: Some(counters.tx_allowed_bps),
             packet_loss_percentage: counters.tx_loss_fraction.min(255) as f64 * 100.0 / 256.0,
             round_trip_time_ms: (counters.round_trip_us > 0)
                 .then(|| millis(counters.round_trip_us)),

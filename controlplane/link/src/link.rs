@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use plenum_abi::{
-    Command, CommandKind, ConferenceConfig, ConferenceRecord, Event, LegConfig, LegRecord, Nanos,
-    Text, TransportConfig, VideoConfig, VideoRecord, ViewPolicy,
+    Command, CommandKind, ConferenceConfig, ConferenceRecord, Event, LATENESS_BUCKETS_US,
+    LegConfig, LegRecord, Nanos, Text, TransportConfig, VideoConfig, VideoRecord, ViewPolicy,
 };
 use plenum_ring::{Arena, CommandProducer, Doorbell, EventConsumer, OpenError, WorkerView};
 use tokio::net::unix::pipe::Receiver;
@@ -96,6 +96,7 @@ pub struct VideoCounters {
     pub tx_bytes: u64,
     pub tx_frames: u64,
     pub tx_size: u64,
+    pub tx_allowed_bps: u64,
     pub tx_loss_fraction: u64,
     pub tx_jitter_us: u64,
     pub round_trip_us: u64,
@@ -443,6 +444,19 @@ impl Link {
         })
     }
 
+    /// Ticks of all workers by how late they began; bounds in
+    /// [`plenum_abi::LATENESS_BUCKETS_US`].
+    #[must_use]
+    pub fn tick_lateness(&self) -> [u64; LATENESS_BUCKETS_US.len() + 1] {
+        let mut all = [0; LATENESS_BUCKETS_US.len() + 1];
+        for worker in &self.workers {
+            for (sum, ticks) in all.iter_mut().zip(&worker.view.stats().tick_lateness) {
+                *sum += ticks.load(Ordering::Relaxed);
+            }
+        }
+        all
+    }
+
     /// A video stream's counters, if it runs under this generation.
     #[must_use]
     pub fn video_counters(&self, slot: Slot) -> Option<VideoCounters> {
@@ -466,6 +480,7 @@ impl Link {
             tx_bytes: read(&stats.tx_bytes),
             tx_frames: read(&stats.tx_frames),
             tx_size: read(&stats.tx_size),
+            tx_allowed_bps: read(&stats.tx_allowed_bps),
             tx_loss_fraction: read(&stats.tx_loss_fraction),
             tx_jitter_us: read(&stats.tx_jitter_us),
             round_trip_us: read(&stats.round_trip_us),

@@ -193,6 +193,9 @@ pub struct VideoStatus {
     pub jitter_ms: u32,
     /// Bits a second, recently.
     pub bit_rate: u64,
+    /// Bits a second that may be sent now: what was agreed on, what the far end asked for
+    /// and what the path is taken to carry. `None` for what comes.
+    pub allowed_bit_rate: Option<u64>,
     /// Share of packets that never came, 0.0 to 100.0, likewise.
     pub packet_loss_percentage: f64,
     /// By RTCP, milliseconds; `None` before the first report and for what comes.

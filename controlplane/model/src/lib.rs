@@ -41,5 +41,5 @@ pub use space::{
     MAX_SECRET, MAX_STREAM_URL, MAX_USERPART, Space, SpacePatch, SpaceQuery, generate_call_id,
     generate_secret, uri_key,
 };
-pub use status::SystemStatus;
+pub use status::{SystemLoad, SystemStatus, TickLateness};
 pub use turn::{TurnAllocationView, TurnServer, TurnServerStatus};

@@ -32,3 +32,22 @@ pub struct SystemStatus {
     /// Pictures we receive now, bit/s over all legs.
     pub video_bit_rate_incoming: u64,
 }
+
+/// What `/system/load` shows.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SystemLoad {
+    /// Share of the machine's CPU time that media takes, recently, 0 to 100.
+    pub media_processing_percent: u8,
+    /// Ticks of conferences (20 ms of sound each) since the workers started, by how late
+    /// they began.
+    pub tick_lateness: Vec<TickLateness>,
+}
+
+/// So many ticks began no later than this, and later than the entry before says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TickLateness {
+    /// `None` for all that were later still.
+    pub up_to: Option<Duration>,
+    /// How many.
+    pub ticks: u64,
+}

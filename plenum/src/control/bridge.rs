@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use plenum_abi::LATENESS_BUCKETS_US;
 use plenum_api::{Authenticator, Bridge, BridgeError};
 use plenum_app::Error;
 use plenum_model::{
     CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallPatch,
     CallQuery, CallSummary, CallView, DialOut, HostId, InvalidField, Page, PageRequest, Space,
-    SpaceId, SpacePatch, SpaceQuery, SystemStatus, TurnAllocationView, TurnServer,
-    TurnServerStatus,
+    SpaceId, SpacePatch, SpaceQuery, SystemLoad, SystemStatus, TickLateness, TurnAllocationView,
+    TurnServer, TurnServerStatus,
 };
 use plenum_store::{Store, StoreError};
 
 use super::actor::{Actor, Ending, Handle};
+use super::load::MediaLoad;
 use super::uri;
 use crate::turn::desk::{self, AllocationStatus, Answer, Question};
 
@@ -25,6 +27,7 @@ pub(super) struct RestBridge {
     pub(super) store: Store,
     pub(super) host_id: HostId,
     pub(super) own_domain: String,
+    pub(super) load: MediaLoad,
     /// When the server (not merely this process) started.
     pub(super) started_at: u64,
     /// The TURN server beside it, and the folder in which that is asked.
@@ -132,6 +135,17 @@ impl Bridge for RestBridge {
             audio_bit_rate_incoming: statistics.audio_bit_rate_incoming,
             video_bit_rate_outgoing: statistics.video_bit_rate_outgoing,
             video_bit_rate_incoming: statistics.video_bit_rate_incoming,
+        })
+    }
+
+    async fn load(&self) -> Result<SystemLoad, BridgeError> {
+        let lateness = self.actor.ask(|actor| actor.link.tick_lateness()).await?;
+        let bounds = LATENESS_BUCKETS_US.map(|us| Some(Duration::from_micros(us)));
+        let bounds = bounds.into_iter().chain([None]);
+        let bucket = |(up_to, ticks)| TickLateness { up_to, ticks };
+        Ok(SystemLoad {
+            media_processing_percent: self.load.percent(),
+            tick_lateness: bounds.zip(lateness).map(bucket).collect(),
         })
     }
 

@@ -11,6 +11,7 @@ mod bridge;
 mod browsers;
 mod digest;
 mod first_run;
+mod load;
 mod places;
 mod ports;
 mod resume;
@@ -43,6 +44,7 @@ use bridge::{RestBridge, StoreAuthenticator};
 use digest::DigestError;
 use first_run::FirstCredentials;
 pub(crate) use first_run::FirstRunError;
+use load::MediaLoad;
 use ports::Ports;
 pub(crate) use ports::PortsError;
 
@@ -239,6 +241,7 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
             turn: turn_server(settings, host_id),
             data_dir: settings.general.data_dir.clone(),
             own_domain,
+            load: MediaLoad::watched(),
             started_at: inherited.inheritance.started_at,
         }),
         Arc::new(StoreAuthenticator(store)),

@@ -106,6 +106,7 @@ impl Places for MediaPlaces<'_> {
             tx_bytes: counters.tx_bytes,
             tx_frames: counters.tx_frames,
             tx_size: counters.tx_size,
+            tx_allowed_bps: counters.tx_allowed_bps,
             tx_loss_fraction: counters.tx_loss_fraction,
             tx_jitter_us: counters.tx_jitter_us,
             round_trip_us: counters.round_trip_us,

@@ -113,7 +113,10 @@ fn locked_memory(plan: &Plan) -> Finding {
 }
 
 fn socket_buffers() -> Finding {
-    let wanted = plenum_uring::SocketOptions::default();
+    let wanted = plenum_uring::SocketOptions {
+        receive_buffer: supervise::PICTURE_BUFFER,
+        ..plenum_uring::SocketOptions::default()
+    };
     let read = |name: &str| -> usize {
         let path = format!("/proc/sys/net/core/{name}");
         let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -135,7 +138,7 @@ fn socket_buffers() -> Finding {
     }
     Finding::warn(
         "socket buffers",
-        format!("receive buffers are clipped at {receive} bytes"),
+        format!("receive buffers are clipped at {receive} bytes: pictures may be lost in bursts"),
         format!("sysctl -w net.core.rmem_max={}", wanted.receive_buffer),
     )
 }

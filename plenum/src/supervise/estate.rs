@@ -203,6 +203,10 @@ impl Estate {
         for (core, port) in plan.cores.iter().zip(browser_ports) {
             let mut take = |count: u32| pairs.drain(..count as usize).collect::<Vec<Pair>>();
             let (pairs, video_pairs) = (take(slots), take(video_slots));
+            for pair in &video_pairs {
+                pair.make_room_for_pictures()
+                    .map_err(|source| EstateError::Bind { address, source })?;
+            }
             let ports = |pairs: &[Pair]| pairs.iter().map(|pair| pair.rtp_port).collect();
             let browsers = sockets::bind_browser_sockets(&ours, port, dscp)
                 .map_err(|(address, source)| EstateError::BindBrowsers { address, source })?;

@@ -43,7 +43,7 @@ pub(crate) use child::Role;
 use estate::Estate;
 pub(crate) use estate::{EstateError, descriptors_needed, layout, raise_descriptor_limit};
 use restarts::{Restarts, Verdict};
-pub(crate) use sockets::{bind_address, bind_browser_sockets, bind_pairs};
+pub(crate) use sockets::{PICTURE_BUFFER, bind_address, bind_browser_sockets, bind_pairs};
 use turn::TurnPost;
 pub(crate) use turn::serve_turn;
 

@@ -52,3 +52,15 @@ pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bo
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// What stands between two marks, the first of each.
+///
+/// # Panics
+/// If they are not there.
+#[must_use]
+pub fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let rest = text.split_once(begin).map(|(_, rest)| rest);
+    rest.and_then(|rest| rest.split_once(end))
+        .unwrap_or_else(|| panic!("no {begin} in {text}"))
+        .0
+}

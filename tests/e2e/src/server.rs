@@ -248,6 +248,21 @@ impl Server {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
+    /// Ticks of conferences since the workers started, by how late they began: each
+    /// bound in microseconds, none for the last, and how many kept to it and to no lower.
+    #[must_use]
+    pub fn tick_lateness(&self) -> Vec<(Option<u64>, u64)> {
+        let (_, load) = self.rest("GET", "system/load", None);
+        let buckets = load.split("<bucket ").skip(1);
+        let number = |text: &str| text.split('"').next()?.parse().ok();
+        let bucket = |bucket: &str| {
+            let up_to = bucket.split_once("upToUs=\"").map(|(_, rest)| rest);
+            let ticks = bucket.split_once("ticks=\"").map(|(_, rest)| rest);
+            (up_to.and_then(number), ticks.and_then(number).unwrap_or(0))
+        };
+        buckets.map(bucket).collect()
+    }
+
     /// How many call legs the REST interface lists.
     #[must_use]
     pub fn legs(&self) -> usize {

@@ -12,7 +12,7 @@ use plenum_e2e::phone::Phone;
 use plenum_e2e::proxy::{Link, Proxy};
 use plenum_e2e::server::Server;
 use plenum_e2e::turn::TurnClient;
-use plenum_e2e::wait_until;
+use plenum_e2e::{between, wait_until};
 use serde_json::Value;
 
 /// What a page is taught before it is told to join.
@@ -443,6 +443,32 @@ fn a_browser_on_a_bad_network_hears_and_sees() {
     });
 }
 
+/// What Ann may be sent, kbit/s, twice a second while `watch` lasts.
+fn while_asked<T>(server: &Server, watch: impl FnOnce() -> T) -> (T, Vec<u64>) {
+    let over = AtomicBool::new(false);
+    let ask = || {
+        let (_, shown) = server.rest("GET", "callLegs?filter=Ann", None);
+        let leg = between(&shown, "callLeg id=\"", "\"");
+        let path = format!("callLegs/{leg}");
+        let mut rates = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(500));
+            let (_, shown) = server.rest("GET", &path, None);
+            if shown.contains("<allowedBitRate>") {
+                let rate = between(&shown, "<allowedBitRate>", "</allowedBitRate>");
+                rates.push(rate.parse::<u64>().expect("a number") / 1_000);
+            }
+        }
+        rates
+    };
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(ask);
+        let watched = watch();
+        over.store(true, Ordering::Relaxed);
+        (watched, asked.join().expect("answers"))
+    })
+}
+
 /// A line of 1 Mbit/s with a router's queue: what is sent settles near what it carries,
 /// and is not late by a full queue.
 #[test]
@@ -473,9 +499,10 @@ fn what_is_sent_settles_at_what_a_slow_line_carries() {
         let (mut ann, _) = join(&server, "Ann", 660.0, Some("color=green"));
         let media = format!("plenum.media(null, {})", proxy.address().port());
         assert_eq!(ann.run(&media), "connected");
-        std::thread::sleep(Duration::from_secs(10));
+        let (_, settling) = while_asked(&server, || std::thread::sleep(Duration::from_secs(10)));
         let before = proxy.carried();
-        let flow = watch(&mut ann, Duration::from_secs(10));
+        let (flow, settled) = while_asked(&server, || watch(&mut ann, Duration::from_secs(10)));
+        eprintln!("estimate, kbit/s: {settling:?} and then {settled:?}");
         let lost = proxy.carried().lost - before.lost;
         let delivered = proxy.carried().delivered - before.delivered;
         let share = flow.bits_per_s / LINE_BPS;
@@ -483,10 +510,15 @@ fn what_is_sent_settles_at_what_a_slow_line_carries() {
             "of the line {share:.2} with pictures, {:.1} pictures/s, longest freeze {:?}, {lost} of {delivered} packets lost",
             flow.frames_per_s, flow.longest_freeze
         );
-        // An encoder leaves out pictures and spends less than it may: the estimate itself
-        // is held by the simulations of `plenum-congestion`.
-        assert!((0.15..1.05).contains(&share), "{share:.2} of the line");
-        assert!(flow.frames_per_s > 8.0);
+        let off = |kilobits: &u64| (*kilobits as f64 * 1_000.0 / LINE_BPS - 1.0).abs() > 0.2;
+        let far = settled.iter().filter(|kilobits| off(kilobits)).count();
+        // A queue that is found once in a while is a moment of less.
+        assert!(
+            far * 5 <= settled.len(),
+            "a fifth off the line {far} times: {settled:?}"
+        );
+        assert!((0.65..1.0).contains(&share), "{share:.2} of the line");
+        assert!(flow.frames_per_s > 20.0);
         assert!(flow.heard > 0.95, "heard {:.2} of the time", flow.heard);
         assert!(flow.longest_freeze < Duration::from_secs(1));
         assert!(lost * 50 < delivered, "{lost} of {delivered} packets lost");

@@ -586,6 +586,18 @@ fn a_restless_meeting_neither_freezes_nor_grows() {
         eprintln!("{gap:?} without a picture, lost {}", phone.eye().lost);
         assert!(gap < seconds(0.5), "{gap:?} without a picture");
     }
+    let lateness = server.tick_lateness();
+    let ticks: u64 = lateness.iter().map(|(_, ticks)| ticks).sum();
+    let in_time = lateness
+        .iter()
+        .take_while(|(up_to, _)| up_to.is_some_and(|us| us <= 2_000));
+    let late = ticks - in_time.map(|(_, ticks)| ticks).sum::<u64>();
+    eprintln!("{late} of {ticks} ticks late: {lateness:?}");
+    assert!(ticks > 2_500, "{ticks} ticks in a minute");
+    assert!(
+        late * 1_000 <= ticks,
+        "{late} of {ticks} ticks late by 2 ms"
+    );
     eprintln!("memory of the modules, KiB: {memory:?}");
     assert!(memory[2] < memory[0] + memory[0] / 4, "{memory:?} KiB");
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use plenum_abi::VideoCodec;
+use plenum_e2e::between;
 use plenum_e2e::eye::Clip;
 use plenum_e2e::phone::Phone;
 use plenum_e2e::server::Server;
@@ -60,13 +61,6 @@ impl Meeting {
         eprintln!("{flow:.0?}");
         flow
     }
-}
-
-fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
-    let rest = text.split_once(begin).map(|(_, rest)| rest);
-    rest.and_then(|rest| rest.split_once(end))
-        .unwrap_or_else(|| panic!("no {begin} in {text}"))
-        .0
 }
 
 /// TMMBR bounds the rate; size and frame rate give way before the picture breaks, and

@@ -12,8 +12,8 @@ use plenum_model::{
     CallLegId, CallLegPatch, CallLegQuery, CallLegState, CallLegStatus, CallLegSummary,
     CallLegView, CallPatch, CallQuery, CallSummary, CallType, CallView, CipherSuite, CorrelatorId,
     DialOut, Direction, HostId, Page, PageRequest, Space, SpaceId, SpacePatch, SpaceQuery,
-    SystemStatus, TurnAllocationView, TurnServer, TurnServerStatus, VideoCodecName, VideoRole,
-    VideoStatus, uri_key,
+    SystemLoad, SystemStatus, TickLateness, TurnAllocationView, TurnServer, TurnServerStatus,
+    VideoCodecName, VideoRole, VideoStatus, uri_key,
 };
 
 #[derive(Default)]
@@ -153,6 +153,7 @@ fn picture(round_trip_time_ms: Option<u32>) -> VideoStatus {
         frame_rate_hz: 29.94,
         jitter_ms: 8,
         bit_rate: 1_167_401,
+        allowed_bit_rate: round_trip_time_ms.map(|_| 2_500_000),
         packet_loss_percentage: 0.0,
         round_trip_time_ms,
         put_aside: round_trip_time_ms.is_none(),
@@ -202,6 +203,19 @@ impl Bridge for Fake {
             audio_bit_rate_incoming: 96_000,
             video_bit_rate_outgoing: 0,
             video_bit_rate_incoming: 0,
+        })
+    }
+
+    async fn load(&self) -> Result<SystemLoad, BridgeError> {
+        drop(self.state()?);
+        let bucket = |up_to, ticks| TickLateness { up_to, ticks };
+        Ok(SystemLoad {
+            media_processing_percent: 25,
+            tick_lateness: vec![
+                bucket(Some(Duration::from_micros(10)), 990),
+                bucket(Some(Duration::from_millis(2)), 9),
+                bucket(None, 1),
+            ],
         })
     }
 

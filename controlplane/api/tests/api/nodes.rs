@@ -29,6 +29,17 @@ async fn system_status_shows_the_server() {
 }
 
 #[tokio::test]
+async fn system_load_shows_how_busy_it_is_and_how_late_sound_was_made() {
+    let xml = get(&Fake::default().router(), "/api/v1/system/load")
+        .await
+        .shown();
+    assert_eq!(text(&xml, "mediaProcessingLoad"), Some("25"));
+    let lateness = "<tickLateness><bucket ticks=\"990\" upToUs=\"10\"/>\
+                    <bucket ticks=\"9\" upToUs=\"2000\"/><bucket ticks=\"1\"/></tickLateness>";
+    assert!(xml.contains(lateness), "{xml}");
+}
+
+#[tokio::test]
 async fn a_space_lives_from_post_to_delete() {
     let router = Fake::default().router();
     let form = "name=Team+room&uri=team.room&secondaryUri=room2&callId=203948576&passcode=1234\
@@ -215,6 +226,7 @@ async fn a_leg_is_shown_with_its_status() {
          <putAside>true</putAside></rxVideo>\
          <txVideo role=\"main\"><codec>h264</codec><width>1280</width><height>720</height>\
          <frameRate>29.9</frameRate><bitRate>1167401</bitRate>\
+         <allowedBitRate>2500000</allowedBitRate>\
          <packetLossPercentage>0.0</packetLossPercentage><jitter>8</jitter>\
          <roundTripTime>1</roundTripTime></txVideo>\
          </status></callLeg>",

@@ -267,6 +267,7 @@ fn pictures_are_shown_with_what_they_carry_lately() {
         tx_bytes: 250_000 * seconds,
         tx_frames: 30 * seconds,
         tx_size: 640 << 16 | 360,
+        tx_allowed_bps: 2_500_000,
         round_trip_us: 12_400,
         ..VideoCounters::default()
     };
@@ -292,6 +293,8 @@ fn pictures_are_shown_with_what_they_carry_lately() {
         (sent[0].frame_rate_hz, sent[0].round_trip_time_ms),
         (30.0, Some(12))
     );
+    assert_eq!(sent[0].allowed_bit_rate, Some(2_500_000));
+    assert_eq!(received.allowed_bit_rate, None);
     let statistics = sim.app.statistics();
     assert_eq!(statistics.video_bit_rate_incoming, 1_000_000);
     assert_eq!(statistics.video_bit_rate_outgoing, 2_000_000);

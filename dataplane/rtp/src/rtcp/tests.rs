@@ -211,6 +211,27 @@ fn what_is_no_compound_packet_is_refused_whole() {
     assert_eq!(parse(&padded_first), Err(RtcpError::Padding));
 }
 
+/// As Chromium sends it; two bytes fill the last word.
+#[test]
+fn feedback_that_is_padded_by_less_than_a_word_is_taken() {
+    let feedback = [
+        0xaf, 205, 0, 7, 0x8a, 0x66, 0x7f, 0x5f, 0x6d, 0x87, 0xa7, 0x6e, 0x01, 0xa8, 0x00, 0x0f,
+        0x0a, 0x9d, 0x8f, 0x1b, 0x94, 0x54, 0x20, 0x01, 0x27, 0x26, 0x29, 0x25, 0x2d, 0x27, 0x00,
+        0x02,
+    ];
+    let compound = Compound::parse_reduced_size(&feedback).unwrap();
+    let packet = compound.packets().next().unwrap();
+    let transport_wide = packet.transport_wide().expect("feedback");
+    let came = transport_wide.packets().filter(|(_, at)| at.is_some());
+    assert_eq!((transport_wide.base(), came.count()), (0x01a8, 6));
+    for padding in [0, 29] {
+        let mut wrong = feedback;
+        wrong[31] = padding;
+        let parsed = Compound::parse_reduced_size(&wrong).map(|_| ());
+        assert_eq!(parsed, Err(RtcpError::Padding));
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_back(

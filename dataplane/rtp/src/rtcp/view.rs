@@ -412,9 +412,12 @@ fn split(bytes: &[u8]) -> Result<(RtcpPacket<'_>, &[u8]), RtcpError> {
     };
     let mut body = &whole[4..];
     if first & 0x20 != 0 {
-        // Only the last packet may be padded, to whole words.
+        // Only the last packet may be padded, by whole words. Not so transport-wide
+        // feedback, which browsers fill up to a word and say so by this bit.
         let padding = usize::from(whole[len - 1]);
-        if !rest.is_empty() || padding == 0 || padding % 4 != 0 || padding > body.len() {
+        let fits = (1..=body.len()).contains(&padding);
+        let whole_words_at_the_end = rest.is_empty() && padding % 4 == 0;
+        if !fits || !(kind == RTPFB || whole_words_at_the_end) {
             return Err(RtcpError::Padding);
         }
         body = &body[..body.len() - padding];
