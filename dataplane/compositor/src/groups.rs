@@ -7,7 +7,7 @@
 //! a key, the one with most of its receivers does. Whoever comes from
 //! another encoder waits for a key frame; everybody else notices nothing.
 //!
-//! A key frame serves all who wait, no more often than [`KEY_FRAME_GAP`].
+//! A key frame serves all who wait, no more often than [`key_frame_gap`] says.
 //!
 //! Not here: what keys there should be.
 
@@ -23,8 +23,12 @@ use crate::stats::Profile;
 use crate::view::Canvas;
 use crate::{Codecs, Frame, ReceiverId, Sink, Stats};
 
-/// Key frames of one encoder are no closer.
+/// Key frames of one encoder are no closer. Nor closer than the last one takes to pass at
+/// the encoder's rate, and half of that again: where a path loses packets of it for want
+/// of room, everybody asks for the next, which would meet the same queue.
 const KEY_FRAME_GAP: Duration = Duration::from_millis(400);
+/// So much is the longest, however large it was.
+const KEY_FRAME_GAP_MAX: Duration = Duration::from_secs(3);
 
 /// A picture that stays the same is sent again after this, so that it becomes
 /// sharp, and so that nobody takes the stream for dead.
@@ -77,7 +81,8 @@ pub(crate) struct Group {
     encoder: Option<Box<dyn VideoEncoder>>,
     rate: Rate,
     key_wanted: bool,
-    key_at: Option<Nanos>,
+    /// From when on there may be another.
+    next_key_at: Option<Nanos>,
     /// When the last picture's place in time began; before the first, when the group
     /// was made. A place is never taken twice, also when the frame rate changes.
     place: Nanos,
@@ -106,7 +111,7 @@ impl Group {
                 frame_rate_hz: 0.0,
             },
             key_wanted: false,
-            key_at: None,
+            next_key_at: None,
             place: now,
             sent_at: Nanos::ZERO,
             version: None,
@@ -233,7 +238,7 @@ impl Group {
         let hz = self.key.format.frame_rate_hz;
         let slot = slot_of(now, hz);
         self.place = start_of(slot, hz);
-        let may_be_key = self.key_at.is_none_or(|at| now.since(at) >= KEY_FRAME_GAP);
+        let may_be_key = self.next_key_at.is_none_or(|at| now >= at);
         let key_frame = self.key_wanted && may_be_key;
         let still = self.version == Some(canvas.version());
         self.idle = still && !key_frame && now.since(self.sent_at) < STILL;
@@ -271,7 +276,7 @@ impl Group {
         if encoded.key_frame {
             work.stats.key_frames += 1;
             self.key_wanted = false;
-            self.key_at = Some(now);
+            self.next_key_at = Some(now + key_frame_gap(work.data.len(), rate.bit_rate_bps));
             self.waiting.clear();
         }
         work.receivers.clear();
@@ -338,6 +343,12 @@ pub(crate) struct Work<'a> {
     pub(crate) receivers: &'a mut Vec<ReceiverId>,
 }
 
+/// How long after a key frame of so many bytes there is no other.
+fn key_frame_gap(bytes: usize, bit_rate_bps: u32) -> Duration {
+    let millis = bytes as u64 * 8_000 * 3 / 2 / u64::from(bit_rate_bps.max(1));
+    Duration::from_millis(millis).clamp(KEY_FRAME_GAP, KEY_FRAME_GAP_MAX)
+}
+
 /// The number of the place in time at this frame rate: all encoders of one rate are
 /// due together, so that each view is drawn once for all of them.
 fn slot_of(now: Nanos, hz: u32) -> u64 {
@@ -381,7 +392,7 @@ pub(crate) fn assign(
             None => Group::new(key.clone(), now),
         };
         group.high = high(&members);
-        group.key_at = None;
+        group.next_key_at = None;
         group.adopt(key, members);
         groups.push(group);
     }
@@ -399,4 +410,18 @@ fn best_for(groups: &[Group], key: &Key, members: &[Member], high: bool) -> (Opt
         .map(|(index, group)| (index, overlap(group)))
         .max_by_key(|(_, n)| *n);
     best.map_or((None, 0), |(index, most)| (Some(index), most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_key_frame_has_the_time_to_pass_before_the_next() {
+        let gap = |bytes, bps| key_frame_gap(bytes, bps).as_millis();
+        assert_eq!(gap(10_000, 1_000_000), 400);
+        assert_eq!(gap(100_000, 1_000_000), 1_200);
+        assert_eq!(gap(100_000, 64_000), 3_000);
+        assert_eq!(gap(usize::MAX >> 20, 0), 3_000);
+    }
 }

@@ -3,12 +3,14 @@
 
 use plenum_abi::Nanos;
 
-/// Media leave at so many times the target, for pictures are not all of one size.
-const FACTOR: f64 = 2.5;
+/// Media leave at so many times the target, for pictures are not all of one size. (At
+/// 2.5 the key frame of a larger size overran the queue of a line of 1 Mbit/s now and
+/// then, 300 ms, and 5 % of ten seconds' packets were lost.)
+const FACTOR: f64 = 1.5;
 /// What may leave at once after a pause, nanoseconds at the pacing rate, beside one packet.
 const BURST_NS: u64 = 5_000_000;
 /// What waits shall not wait longer, seconds: the rate rises rather.
-const WAIT_S: f64 = 0.5;
+const WAIT_S: f64 = 1.0;
 /// No slower than this, bit/s: a packet of 1,500 bytes each 0.12 s.
 const MIN_BPS: f64 = 100_000.0;
 
@@ -34,13 +36,13 @@ impl Pacer {
         pacer
     }
 
-    /// The target changed, bit/s. Media leave at 2.5 times of it.
+    /// The target changed, bit/s. Media leave at 1.5 times of it.
     pub fn set_rate(&mut self, target_bps: u32) {
         self.target_bps = f64::from(target_bps);
         self.rate_bps = (FACTOR * self.target_bps).max(MIN_BPS);
     }
 
-    /// How many bytes wait. Where they would wait longer than half a second, packets leave
+    /// How many bytes wait. Where they would wait longer than a second, packets leave
     /// so much faster, until this is told again or the target changes.
     pub fn queued(&mut self, bytes: u32) {
         let in_time = f64::from(bytes) * 8.0 / WAIT_S;
@@ -79,28 +81,28 @@ mod tests {
     }
 
     #[test]
-    fn packets_leave_at_two_and_a_half_times_the_target() {
+    fn packets_leave_at_one_and_a_half_times_the_target() {
         let mut pacer = Pacer::new(Nanos::ZERO, 1_000_000);
         let bytes = leave(&mut pacer, 0, 1_000);
-        assert!((312_500..315_000).contains(&bytes), "{bytes}");
-        // After a pause, 5 ms' worth and one packet at once.
+        assert!((187_500..190_000).contains(&bytes), "{bytes}");
+        // After a pause, 5 ms' worth at once, and one packet at least.
         let now = Nanos::from_millis(5_000);
         let burst = (0..10).take_while(|_| pacer.may_send(now, 1_200)).count();
-        assert_eq!(burst, 2);
+        assert_eq!(burst, 1);
         assert!(pacer.next_at() > now);
         assert!(!pacer.may_send(now, 1));
         assert!(pacer.may_send(pacer.next_at(), 1));
     }
 
     #[test]
-    fn what_waits_leaves_within_half_a_second() {
+    fn what_waits_leaves_within_a_second() {
         let mut pacer = Pacer::new(Nanos::ZERO, 100_000);
         pacer.queued(120_000);
-        let bytes = leave(&mut pacer, 1_000, 500);
+        let bytes = leave(&mut pacer, 1_000, 1_000);
         assert!((118_000..125_000).contains(&bytes), "{bytes}");
         pacer.queued(0);
-        let bytes = leave(&mut pacer, 2_000, 1_000);
-        assert!((30_000..34_000).contains(&bytes), "{bytes}");
+        let bytes = leave(&mut pacer, 3_000, 1_000);
+        assert!((18_000..22_000).contains(&bytes), "{bytes}");
     }
 
     #[test]
