@@ -558,8 +558,8 @@ fn a_shared_screen_is_legible_and_goes() {
             likeness["ssim"].as_f64().is_some_and(|ssim| ssim > 0.9),
             "{likeness}"
         );
-        // The aim is 2 s; three of four times it is there within one.
-        assert!(after < Duration::from_secs(4), "{after:?}");
+        // Mostly it is there within one.
+        assert!(after < Duration::from_secs(2), "{after:?}");
         std::thread::sleep(Duration::from_secs(3));
         let ended = Instant::now();
         ann.run("plenum.unshare()");

@@ -81,6 +81,16 @@ impl OfferedH264 {
     }
 }
 
+impl Choice {
+    /// Adds `name=value` to what is said of the number.
+    pub(crate) fn add_parameter(&mut self, parameter: &str) {
+        if !self.fmtp.is_empty() {
+            self.fmtp.push(';');
+        }
+        self.fmtp.push_str(parameter);
+    }
+}
+
 /// The 24 bits of a profile-level-id.
 fn bits(id: ProfileLevelId) -> u32 {
     let [profile, flags, level] = id.bytes();

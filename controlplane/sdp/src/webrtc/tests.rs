@@ -197,7 +197,8 @@ fn a_browser_joins_with_everything() {
     for line in [
         "m=video 9 UDP/TLS/RTP/SAVPF 106 107 96 97",
         "b=TIAS:3000000",
-        "a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e028",
+        "a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e028;x-google-start-bitrate=1000",
+        "a=fmtp:96 x-google-start-bitrate=1000",
         "a=rtcp-fb:96 nack pli",
         "a=fmtp:97 apt=96",
         "a=rid:m recv",
