@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use plenum_abi::AudioCodec;
-use plenum_mixer::{Conference, LegKey, MixLeg, MixPolicy, Packet, Pulled, Rate, TickIo};
+use plenum_mixer::{Conference, LegKey, MixLeg, MixPolicy, Need, Packet, Pulled, Rate, TickIo};
 
 /// The first `talking` legs speak all the time, the others are a quiet room.
 struct Room {
@@ -49,7 +49,7 @@ impl Room {
 }
 
 impl TickIo for Room {
-    fn pull(&mut self, leg: LegKey, pcm: &mut [i16; 960]) -> Pulled {
+    fn pull(&mut self, leg: LegKey, _need: Need, pcm: &mut [i16; 960]) -> Pulled {
         let (sound, turn) = if leg.0 < self.talking {
             (&self.voice, self.tick + leg.0 as usize * 7)
         } else {

@@ -8,7 +8,7 @@ use crate::seats::Seats;
 use crate::speakers::{Speakers, Sums, slots_for};
 use crate::tone::{Chime, Tone};
 use crate::{
-    Counters, FRAME_SAMPLES_MAX, LegKey, MixLeg, MixPolicy, Pulled, Rate, SetLegError, TickIo,
+    Counters, FRAME_SAMPLES_MAX, LegKey, MixLeg, MixPolicy, Need, Pulled, Rate, SetLegError, TickIo,
 };
 
 /// A mix that is softer than this (-42 dB) is a pause.
@@ -194,14 +194,28 @@ impl Conference {
 
     fn pull(&mut self, io: &mut impl TickIo, max: usize) {
         for (index, leg) in self.seats.legs.iter_mut().enumerate() {
+            let need = match leg.slot {
+                _ if leg.config.rx_muted => Need::NOTHING,
+                Some(_) => Need::ALL,
+                None => Need {
+                    least: leg.meter.needed(self.speakers.threshold()),
+                },
+            };
             let frame = self.speakers.spare_frame();
-            let pulled = match io.pull(leg.key, frame) {
+            let pulled = match io.pull(leg.key, need, frame) {
                 _ if leg.config.rx_muted => {
                     leg.meter.mute();
                     None
                 }
                 Pulled::Silence => {
                     leg.meter.silence();
+                    None
+                }
+                Pulled::Unheard { level_dbov } => {
+                    match level_dbov {
+                        Some(level) => leg.meter.claimed(level),
+                        None => leg.meter.silence(),
+                    }
                     None
                 }
                 Pulled::Sound(rate) => {

@@ -192,6 +192,38 @@ pub enum Pulled {
     Silence,
     /// 20 ms at this rate, at the front of the buffer.
     Sound(Rate),
+    /// 20 ms that [`Need`] could do without. Nothing is in the buffer.
+    Unheard {
+        /// How loud the far end says they are, -dBov; `None` where it says nothing.
+        level_dbov: Option<u8>,
+    },
+}
+
+/// Which sound of a leg the mixer can do without in this tick, so that it need not be
+/// decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// What is no louder is not needed: a mean square, 1 being 0 dBov.
+    least: f32,
+}
+
+impl Need {
+    /// All of it, however soft.
+    pub const ALL: Self = Self { least: -1.0 };
+    /// Nothing, however loud: the leg is muted.
+    pub const NOTHING: Self = Self {
+        least: f32::INFINITY,
+    };
+
+    /// Whether sound is needed that is, by the far end's own word, this loud, in -dBov
+    /// (RFC 6464). Sound of an unknown level is, but for a muted leg's.
+    #[must_use]
+    pub fn covers(self, level_dbov: Option<u8>) -> bool {
+        // Levels are told in whole dB: who is just below the threshold may be above it.
+        let at_most = |level: u8| meter::claimed_power(level.saturating_sub(1));
+        let power = level_dbov.map_or(f32::MAX, at_most);
+        power > self.least
+    }
 }
 
 /// What kind of payload is sent.
@@ -225,8 +257,9 @@ pub struct Packet<'a> {
 /// Where sound comes from and where packets go.
 pub trait TickIo {
     /// Takes 20 ms of what `leg` says, to the front of `pcm`. The rate may be
-    /// any and may change; it need not be that of the codec that is sent.
-    fn pull(&mut self, leg: LegKey, pcm: &mut [i16; FRAME_SAMPLES_MAX]) -> Pulled;
+    /// any and may change; it need not be that of the codec that is sent. What
+    /// `need` does not cover may be left undecoded.
+    fn pull(&mut self, leg: LegKey, need: Need, pcm: &mut [i16; FRAME_SAMPLES_MAX]) -> Pulled;
 
     /// Sends one packet to each of `legs`, of which there is at least one.
     fn push(&mut self, legs: &[LegKey], packet: &Packet<'_>);

@@ -36,6 +36,14 @@ const FALL_DB: f32 = 0.12;
 /// What is below this (-45 dBov) is a pause, and says nothing about the voice.
 const VOICE: f32 = 3.162e-5;
 
+/// The mean square of a level in -dBov; 127 is digital silence (RFC 6464 section 3).
+pub(crate) fn claimed_power(level_dbov: u8) -> f32 {
+    if level_dbov >= 127 {
+        return 0.0;
+    }
+    10_f32.powf(f32::from(level_dbov) / -10.0)
+}
+
 /// The level of one leg over time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meter {
@@ -111,7 +119,24 @@ impl Meter {
     }
 
     pub(crate) fn sound(&mut self, pcm: &[i16]) {
-        self.now = level::energy(pcm) as f32 / (pcm.len() as f32 * FULL_SCALE);
+        self.follow(level::energy(pcm) as f32 / (pcm.len() as f32 * FULL_SCALE));
+    }
+
+    /// Takes the far end's word for a frame that nobody decoded.
+    pub(crate) fn claimed(&mut self, level_dbov: u8) {
+        self.follow(claimed_power(level_dbov));
+    }
+
+    /// Mean square that a frame must exceed for [`Self::loudness`] to come above
+    /// `threshold`, and [`Self::is_loud`] with it.
+    pub(crate) fn needed(&self, threshold: f32) -> f32 {
+        let bound = OPEN.max(threshold / self.gain_power);
+        let share = if bound >= self.smooth { ATTACK } else { DECAY };
+        self.smooth + (bound - self.smooth) / share
+    }
+
+    fn follow(&mut self, power: f32) {
+        self.now = power;
         let share = if self.now > self.smooth {
             ATTACK
         } else {

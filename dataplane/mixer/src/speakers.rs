@@ -187,6 +187,11 @@ impl Speakers {
         }
     }
 
+    /// Loudness above which a newcomer may find a place in this tick.
+    pub(crate) const fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
     /// Where the next leg's sound goes.
     pub(crate) fn spare_frame(&mut self) -> &mut [i16; FRAME_SAMPLES_MAX] {
         &mut self.frames[self.spare]

@@ -5,7 +5,7 @@
 use std::alloc::System;
 
 use plenum_abi::AudioCodec;
-use plenum_mixer::{Conference, LegKey, MixLeg, MixPolicy, Packet, Pulled, Rate, TickIo};
+use plenum_mixer::{Conference, LegKey, MixLeg, MixPolicy, Need, Packet, Pulled, Rate, TickIo};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -18,7 +18,7 @@ struct Talk {
 }
 
 impl TickIo for Talk {
-    fn pull(&mut self, leg: LegKey, pcm: &mut [i16; 960]) -> Pulled {
+    fn pull(&mut self, leg: LegKey, _need: Need, pcm: &mut [i16; 960]) -> Pulled {
         let turn = self.tick / 12;
         if (turn.wrapping_mul(7) + leg.0).is_multiple_of(3) {
             return Pulled::Silence;

@@ -455,3 +455,83 @@ fn comfort_noise_and_opus_dtx_end_sending() {
         "not everybody may fall silent"
     );
 }
+
+/// Thirty legs, three places: some talk in turns, some are louder than others, most
+/// are a quiet room. Who reads levels first hears the same, to the bit, and has decoded
+/// little more than the talkers.
+#[test]
+fn levels_spare_decoding_and_change_nothing() {
+    let run = |has_levels: bool| {
+        let mut sim = sim(3);
+        sim.world.has_levels = has_levels;
+        sim.join(99, leg(PCMU), silent());
+        for key in 0..30_u32 {
+            let hz = 300.0 + 40.0 * f64::from(key);
+            let source = match key {
+                0..6 => {
+                    let loud = 3_000.0 + 700.0 * f64::from(key);
+                    gated(Rate::Hz8000, hz, loud, move |tick| {
+                        (tick / 40 + u64::from(key) * 3) % 7 < 3
+                    })
+                }
+                // -63 dBov.
+                _ => tone(Rate::Hz8000, hz, 33.0),
+            };
+            sim.join(key, leg(PCMU), source);
+        }
+        sim.run(600);
+        let talkers: u64 = (0..6).map(|key| sim.world.decoded[&key]).sum();
+        let quiet = (6..30).map(|key| sim.world.decoded.get(&key).copied().unwrap_or(0));
+        (sim.heard_since(99, 0), talkers, quiet.sum::<u64>())
+    };
+    let (heard, talkers, quiet) = run(true);
+    let (all_heard, all_talkers, all_quiet) = run(false);
+    assert_eq!(heard, all_heard);
+    assert_eq!(all_quiet, 24 * 600);
+    assert_eq!(quiet, 0);
+    // Nor is a talker decoded who finds no place.
+    assert!(talkers < all_talkers, "{talkers} of {all_talkers}");
+}
+
+/// Who claims silence and talks is not heard; who claims to be loud and says nothing
+/// takes nobody's place.
+#[test]
+fn a_liar_gains_nothing() {
+    let mut sim = sim(1);
+    sim.join(0, leg(PCMU), tone(Rate::Hz8000, 440.0, 3_000.0));
+    sim.join(9, leg(PCMU), silent());
+    let unheard = |level| {
+        Box::new(move |_, _: &mut [i16; 960]| Pulled::Unheard {
+            level_dbov: Some(level),
+        })
+    };
+    sim.join(1, leg(PCMU), unheard(127));
+    // It claims 0 dBov, is asked for its sound, and that is silence.
+    sim.join(2, leg(PCMU), gated(Rate::Hz8000, 600.0, 0.0, |_| true));
+    sim.run(100);
+    let heard = sim.heard_since(9, 10);
+    assert!(db(amplitude(&heard, 440.0, 8_000) / 3_000.0).abs() < 0.5);
+    assert_eq!(sim.conference.active_speaker(), Some(LegKey(0)));
+    // Whatever is claimed of what is not there is not mixed.
+    sim.join(3, leg(PCMU), unheard(0));
+    sim.run(50);
+    assert_eq!(sim.conference.active_speaker(), Some(LegKey(0)));
+    let levels: Vec<_> = sim.conference.levels().collect();
+    assert!(levels.contains(&(LegKey(1), 127)), "{levels:?}");
+}
+
+/// A muted leg's sound is of no use, however loud, and is there at once afterwards.
+#[test]
+fn nothing_of_a_muted_leg_is_decoded() {
+    let mut sim = sim(0);
+    sim.world.has_levels = true;
+    let mut muted = leg(PCMU);
+    muted.rx_muted = true;
+    sim.join(0, muted, tone(Rate::Hz8000, 440.0, 8_000.0));
+    sim.join(1, leg(PCMU), silent());
+    sim.run(100);
+    assert_eq!(sim.world.decoded.get(&0), None);
+    sim.change(0, |leg| leg.rx_muted = false);
+    sim.run(3);
+    assert_eq!(sim.world.decoded[&0], 3);
+}

@@ -69,7 +69,7 @@ struct World {
 }
 
 impl TickIo for World {
-    fn pull(&mut self, leg: LegKey, pcm: &mut [i16; FRAME_SAMPLES_MAX]) -> Pulled {
+    fn pull(&mut self, leg: LegKey, _need: Need, pcm: &mut [i16; FRAME_SAMPLES_MAX]) -> Pulled {
         let far = &self.legs[&leg.0];
         match far.says {
             None => Pulled::Silence,

@@ -7,8 +7,9 @@ use std::f64::consts::TAU;
 
 use plenum_abi::AudioCodec;
 use plenum_codecs::AudioDecoder;
+use plenum_kernels::audio::level::{energy, level_dbov};
 use plenum_mixer::{
-    Conference, LegKey, MixLeg, Packet, PacketKind, Pulled, Rate, SetLegError, TickIo,
+    Conference, LegKey, MixLeg, Need, Packet, PacketKind, Pulled, Rate, SetLegError, TickIo,
 };
 
 /// What a leg says: fills a frame at the rate it tells, given the tick.
@@ -65,12 +66,29 @@ pub(crate) struct World {
     pub(crate) legs: BTreeMap<u32, Far>,
     /// Pushes, and legs pushed to, in the last tick.
     pub(crate) pushes: usize,
+    /// Levels are known before a frame is decoded, and what is not needed is not.
+    pub(crate) has_levels: bool,
+    /// Frames that were decoded, by leg.
+    pub(crate) decoded: BTreeMap<u32, u64>,
 }
 
 impl TickIo for World {
-    fn pull(&mut self, leg: LegKey, pcm: &mut [i16; 960]) -> Pulled {
+    fn pull(&mut self, leg: LegKey, need: Need, pcm: &mut [i16; 960]) -> Pulled {
         let far = self.legs.get_mut(&leg.0).expect("a leg that was set");
-        (far.source)(self.tick, pcm)
+        let pulled = (far.source)(self.tick, pcm);
+        let Pulled::Sound(rate) = pulled else {
+            return pulled;
+        };
+        if self.has_levels {
+            let said = &pcm[..rate.samples()];
+            let level_dbov = Some(level_dbov(energy(said), said.len()));
+            if !need.covers(level_dbov) {
+                pcm.fill(i16::MAX);
+                return Pulled::Unheard { level_dbov };
+            }
+        }
+        *self.decoded.entry(leg.0).or_default() += 1;
+        pulled
     }
 
     fn push(&mut self, legs: &[LegKey], packet: &Packet<'_>) {
