@@ -47,6 +47,7 @@ pub(crate) fn negotiated(config: &mut LegConfig, audio: &Audio) {
         .telephone_event_payload_type
         .unwrap_or(NO_PAYLOAD_TYPE);
     config.comfort_noise_payload_type = comfort_noise.unwrap_or(NO_PAYLOAD_TYPE);
+    config.audio_level_id = audio.audio_level_id.unwrap_or(0);
     config.packet_ms = audio.packet_ms;
     config.bit_rate_bps_max = audio.opus.map_or(0, |opus| opus.max_average_bit_rate_bps);
     config.flags = config

@@ -44,6 +44,7 @@ pub(crate) fn answer(
                 proto: &media.proto,
                 formats: choice.formats.clone(),
                 cryptos: choice.crypto.into_iter().collect(),
+                audio_level_id: choice.audio.audio_level_id,
                 packet_ms: choice.audio.packet_ms,
                 rtcp_mux: choice.audio.rtcp_mux,
                 direction: choice.audio.direction,
@@ -136,6 +137,7 @@ pub(crate) fn agreed_audio(
             matches!(format, Format::TelephoneEvent { .. })
         }),
         comfort_noise_payload_type: find(|format| *format == Format::ComfortNoise),
+        audio_level_id: remote.audio_level_id,
         packet_ms,
         remote_rtp: remote.stream.rtp,
         remote_rtcp: remote.stream.rtcp,

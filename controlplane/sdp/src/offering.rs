@@ -67,6 +67,7 @@ fn audio_line<'a>(
         proto: keys::offered_profile(local),
         formats: formats(local, before),
         cryptos: keys::offer(local, &known.audio, rng),
+        audio_level_id: None,
         packet_ms: local.packet_ms,
         rtcp_mux: true,
         direction: local.direction,

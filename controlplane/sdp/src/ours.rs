@@ -53,6 +53,7 @@ pub(crate) struct AudioLine<'a> {
     pub(crate) proto: &'a str,
     pub(crate) formats: Vec<(u8, Format)>,
     pub(crate) cryptos: Vec<Crypto>,
+    pub(crate) audio_level_id: Option<u8>,
     pub(crate) packet_ms: u8,
     pub(crate) rtcp_mux: bool,
     pub(crate) direction: Direction,
@@ -138,6 +139,9 @@ fn write_audio(out: &mut String, local: &LocalMedia, family: &str, audio: &Audio
             ),
             Format::ComfortNoise => write!(out, "a=rtpmap:{number} CN/8000\r\n"),
         };
+    }
+    if let Some(id) = audio.audio_level_id {
+        let _ = write!(out, "a=extmap:{id} {}\r\n", remote::AUDIO_LEVEL);
     }
     for crypto in &audio.cryptos {
         let _ = write!(out, "a=crypto:{}\r\n", crypto.value());

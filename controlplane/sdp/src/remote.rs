@@ -13,6 +13,9 @@ const LEN_MAX: usize = 64 * 1_024;
 /// Most media lines.
 const MEDIA_MAX: usize = 32;
 
+/// Level of the sound in a packet (RFC 6464).
+pub(crate) const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+
 /// What a payload type stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Format {
@@ -40,9 +43,26 @@ pub(crate) struct RemoteAudio {
     pub(crate) stream: RemoteStream,
     /// In the far end's order, those that we know.
     pub(crate) formats: Vec<(u8, Format)>,
+    /// ID of the audio level header extension.
+    pub(crate) audio_level_id: Option<u8>,
     pub(crate) packet_ms: Option<u8>,
     pub(crate) packet_ms_max: Option<u8>,
     pub(crate) opus: OpusParameters,
+}
+
+/// `extmap` values of a line that are in force (RFC 8285 section 5): id, URI. IDs of the
+/// one-byte form only, and what the far end sends.
+pub(crate) fn extensions(media: &Media) -> impl Iterator<Item = (u8, &str)> {
+    attributes(&media.attributes, "extmap").filter_map(|value| {
+        let mut words = value.split_ascii_whitespace();
+        let (id, direction) = words
+            .next()
+            .map(|word| word.split_once('/').unwrap_or((word, "")))?;
+        let id = id.parse().ok()?;
+        let is_sent = !matches!(direction, "recvonly" | "inactive");
+        let uri = words.next()?;
+        (is_sent && (1..=14).contains(&id)).then_some((id, uri))
+    })
 }
 
 pub(crate) fn parse(text: &str) -> Result<Session, NegotiationError> {
@@ -256,6 +276,9 @@ impl RemoteAudio {
         Self {
             stream,
             formats,
+            audio_level_id: extensions(media)
+                .find(|(_, uri)| *uri == AUDIO_LEVEL)
+                .map(|(id, _)| id),
             packet_ms: milliseconds("ptime"),
             packet_ms_max: milliseconds("maxptime"),
             opus,

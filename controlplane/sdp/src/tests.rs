@@ -353,3 +353,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn audio_levels_are_agreed_on_where_they_are_offered() {
+    let offer = |extmap: &str| {
+        sdp(&format!(
+            "m=audio 5004 RTP/AVP 0\n{extmap}a=extmap:3 urn:ietf:params:rtp-hdrext:toffset\n"
+        ))
+    };
+    let uri = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+    let answered = |extmap: String| {
+        let negotiated = answer(&offer(&extmap), &local(Encryption::Optional), &mut rng()).unwrap();
+        let is_answered = negotiated.sdp.contains(&format!("a=extmap:7 {uri}\r\n"));
+        assert!(!negotiated.sdp.contains("toffset"), "{}", negotiated.sdp);
+        (negotiated.audio.unwrap().audio_level_id, is_answered)
+    };
+    assert_eq!(
+        answered(format!("a=extmap:7 {uri} vad=on\n")),
+        (Some(7), true)
+    );
+    assert_eq!(
+        answered(format!("a=extmap:7/sendonly {uri}\n")),
+        (Some(7), true)
+    );
+    assert_eq!(
+        answered(format!("a=extmap:7/recvonly {uri}\n")),
+        (None, false)
+    );
+    assert_eq!(answered(format!("a=extmap:70 {uri}\n")), (None, false));
+    assert_eq!(answered(String::new()), (None, false));
+}

@@ -138,6 +138,8 @@ pub struct Audio {
     pub telephone_event_payload_type: Option<u8>,
     /// Payload type of comfort noise (RFC 3389), if agreed.
     pub comfort_noise_payload_type: Option<u8>,
+    /// ID of the audio level header extension (RFC 6464), if agreed.
+    pub audio_level_id: Option<u8>,
     /// Milliseconds of sound in each packet we send: 10, 20 or 40.
     pub packet_ms: u8,
     /// Where RTP goes. The port is never 0.

@@ -205,8 +205,10 @@ pub struct LegConfig {
     /// Number of the layout that this leg is shown, see [`crate::ViewPolicy`];
     /// 0 is the conference's.
     pub layout: u8,
+    /// ID of the audio level header extension (RFC 6464) in what we receive; 0 for none.
+    pub audio_level_id: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
 }
 
 const _: () = assert!(size_of::<LegConfig>() == 216 && align_of::<LegConfig>() == 8);

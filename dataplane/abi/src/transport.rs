@@ -164,8 +164,6 @@ pub struct TransportConfig {
     pub remote_fingerprint: [u8; 32],
     /// ID of the transport-wide sequence number header extension; 0 for none.
     pub transport_cc_id: u8,
-    /// ID of the audio level header extension (RFC 6464); 0 for none.
-    pub audio_level_id: u8,
     /// ID of the MID header extension (RFC 9143); 0 for none.
     pub mid_id: u8,
     /// ID of the RID header extension (RFC 8852); 0 for none.
@@ -175,7 +173,7 @@ pub struct TransportConfig {
     /// ID of the absolute send time header extension; 0 for none.
     pub abs_send_time_id: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: [u8; 3],
 }
 
 const _: () = assert!(size_of::<TransportConfig>() == 31 * 8);

@@ -451,3 +451,54 @@ fn the_bit_rate_is_kept() {
         );
     }
 }
+
+/// A decoder that slept through a quiet room is reset, fed the frame before, and is there
+/// when somebody begins to speak: near the decoder that never slept (at least so many dB,
+/// in the first 20 ms and in the next), and without a step that it has not. (G.722 takes
+/// longer, 3.6 dB in the first 20 ms, so it is not put to sleep.)
+#[test]
+fn a_decoder_that_slept_wakes_for_the_first_word() {
+    for (codec, near_db) in [
+        (AudioCodec::Pcmu, [90.0, 90.0]),
+        (AudioCodec::Pcma, [90.0, 90.0]),
+        (AudioCodec::Opus, [30.0, 30.0]),
+    ] {
+        let rate = codec.sample_rate_hz();
+        let frame = rate as usize / 50;
+        let mut pcm = voice(rate, rate as usize * 4);
+        // It speaks for 200 ms of every 600; in between it is 60 dB softer.
+        for (index, frame) in pcm.chunks_mut(frame).enumerate() {
+            if index % 30 < 20 {
+                frame.iter_mut().for_each(|sample| *sample /= 1_000);
+            }
+        }
+        let payloads = encode_all(codec, &EncoderOptions::default(), &pcm, 20);
+        let unbroken = decode_all(codec, &payloads, 20);
+        for part in 0..2 {
+            let (mut truth, mut woken) = (Vec::new(), Vec::new());
+            for begin in (20..190).step_by(30) {
+                let mut decoder = AudioDecoder::new(codec).unwrap();
+                let mut out = vec![0; frame];
+                // Its state is of the middle of the word before.
+                for payload in &payloads[..begin.max(30) - 25] {
+                    decoder.decode(payload, &mut out).unwrap();
+                }
+                decoder.reset();
+                for payload in &payloads[begin - 1..=begin + part] {
+                    decoder.decode(payload, &mut out).unwrap();
+                }
+                let at = (begin + part) * frame;
+                truth.extend_from_slice(&unbroken[at..at + frame]);
+                woken.extend_from_slice(&out);
+            }
+            let near = snr_db(&truth, &woken);
+            eprintln!("{codec:?}, {} ms after: {near:.1} dB", part * 20);
+            assert!(near > near_db[part], "{codec:?}: {near:.1} dB");
+            let (step, usual) = (steepest(&woken), steepest(&truth));
+            assert!(
+                f64::from(step) < f64::from(usual) * 1.2,
+                "{step} for {usual}"
+            );
+        }
+    }
+}

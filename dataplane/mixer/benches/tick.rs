@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use plenum_abi::AudioCodec;
+use plenum_codecs::{AudioDecoder, AudioEncoder, EncoderOptions, PAYLOAD_BYTES_MAX};
+use plenum_kernels::audio::level::{energy, level_dbov};
 use plenum_mixer::{Conference, LegKey, MixLeg, MixPolicy, Need, Packet, Pulled, Rate, TickIo};
 
 /// The first `talking` legs speak all the time, the others are a quiet room.
@@ -65,6 +67,94 @@ impl TickIo for Room {
         self.packets += legs.len() as u64;
         black_box(packet.payload);
     }
+}
+
+/// As [`Room`], but what is said comes as Opus, each leg with a decoder of its own, and is
+/// decoded before it is heard.
+struct Decoding {
+    room: Room,
+    /// Payloads of a second, and their levels.
+    voice: Vec<(Vec<u8>, u8)>,
+    quiet: Vec<(Vec<u8>, u8)>,
+    decoders: Vec<AudioDecoder>,
+    /// Whether levels are known before.
+    has_levels: bool,
+    decoded: u64,
+}
+
+impl Decoding {
+    fn new(legs: u32, talking: u32, has_levels: bool) -> Self {
+        let room = Room::new(Rate::Hz48000, talking);
+        let coded = |pcm: &[i16]| {
+            let mut encoder =
+                AudioEncoder::new(AudioCodec::Opus, &EncoderOptions::default()).expect("Opus");
+            pcm.chunks_exact(960)
+                .map(|frame| {
+                    let mut payload = [0; PAYLOAD_BYTES_MAX];
+                    let len = encoder.encode(frame, &mut payload).expect("a frame");
+                    let level = level_dbov(energy(frame), frame.len());
+                    (payload[..len].to_vec(), level)
+                })
+                .collect()
+        };
+        Self {
+            voice: coded(&room.voice),
+            quiet: coded(&room.quiet),
+            decoders: (0..legs)
+                .map(|_| AudioDecoder::new(AudioCodec::Opus).expect("Opus"))
+                .collect(),
+            room,
+            has_levels,
+            decoded: 0,
+        }
+    }
+}
+
+impl TickIo for Decoding {
+    fn pull(&mut self, leg: LegKey, need: Need, pcm: &mut [i16; 960]) -> Pulled {
+        let talks = leg.0 < self.room.talking;
+        let said = if talks { &self.voice } else { &self.quiet };
+        let (payload, level) = &said[self.room.tick % 50];
+        let level_dbov = self.has_levels.then_some(*level);
+        if !need.covers(level_dbov) {
+            return Pulled::Unheard { level_dbov };
+        }
+        self.decoded += 1;
+        match self.decoders[leg.0 as usize].decode(payload, pcm) {
+            Ok(_) => Pulled::Sound(Rate::Hz48000),
+            Err(_) => Pulled::Silence,
+        }
+    }
+
+    fn push(&mut self, legs: &[LegKey], packet: &Packet<'_>) {
+        self.room.push(legs, packet);
+    }
+}
+
+/// What it is worth to know a level without decoding.
+fn levels(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("tick-with-decoding");
+    group.warm_up_time(Duration::from_millis(300));
+    group.measurement_time(Duration::from_secs(2));
+    group.sample_size(20);
+    let legs = 100;
+    for (name, has_levels) in [("opus-3-talking", false), ("opus-3-talking-levels", true)] {
+        let mut conference = conference(AudioCodec::Opus, legs, 6);
+        let mut room = Decoding::new(legs, 3, has_levels);
+        for _ in 0..50 {
+            conference.tick(&mut room);
+            room.room.tick += 1;
+        }
+        assert_eq!(room.decoded, if has_levels { 150 } else { 5_000 });
+        group.throughput(Throughput::Elements(u64::from(legs)));
+        group.bench_function(BenchmarkId::new(name, legs), |bench| {
+            cpu(bench, || {
+                conference.tick(&mut room);
+                room.room.tick += 1;
+            });
+        });
+    }
+    group.finish();
 }
 
 /// Measures by the thread's CPU time: the machine has noisy neighbours.
@@ -201,5 +291,5 @@ fn parts(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, tick, parts);
+criterion_group!(benches, tick, levels, parts);
 criterion_main!(benches);

@@ -7,6 +7,10 @@
 //! packets of 10 to 120 ms -> jitter buffer -> decoder -> samples held -> 20 ms
 //! ```
 //!
+//! Sound that nobody will hear is not decoded: the far end tells its level (RFC 6464), and
+//! the mixer what it needs. Such a packet leaves its time in the store and itself on the
+//! side, to wake the decoder with once its sound is needed again.
+//!
 //! The far end may change codec from packet to packet among those negotiated;
 //! what is held of the old rate is then given up, which is at most a packet.
 
@@ -15,7 +19,7 @@ use std::time::Duration;
 use plenum_abi::{AudioCodec, LegConfig, NO_PAYLOAD_TYPE, Nanos};
 use plenum_codecs::{AudioDecoder, FRAME_SAMPLES_MAX};
 use plenum_kernels::audio::level::{energy, level_dbov};
-use plenum_mixer::{Pulled, Rate};
+use plenum_mixer::{Need, Pulled, Rate};
 use plenum_rtp::comfort_noise::ComfortNoise;
 use plenum_rtp::jitter::{Adjust, Arrival, JitterBuffer, JitterConfig, Pop, RejectReason};
 
@@ -37,6 +41,14 @@ const SILENT_DBOV: u8 = 60;
 struct Queued {
     held: Held,
     kind: QueuedKind,
+    level_dbov: Option<u8>,
+}
+
+/// The newest packet that was passed over.
+#[derive(Debug)]
+struct PassedOver {
+    held: Held,
+    level_dbov: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,6 +75,8 @@ pub(crate) struct Heard {
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
+    /// How loud the far end says it is, -dBov.
+    pub(crate) level_dbov: Option<u8>,
 }
 
 /// See the [module](self).
@@ -74,6 +88,10 @@ pub(crate) struct Playout {
     held: Box<[i16]>,
     held_start: usize,
     held_end: usize,
+    /// What is held is time without sound.
+    is_unheard: bool,
+    /// The decoder sleeps since then.
+    passed_over: Option<PassedOver>,
     concealed: u64,
 }
 
@@ -94,6 +112,8 @@ impl Playout {
             held: vec![0; HELD_MAX].into_boxed_slice(),
             held_start: 0,
             held_end: 0,
+            is_unheard: false,
+            passed_over: None,
             concealed: 0,
         })
     }
@@ -133,7 +153,15 @@ impl Playout {
             discontinuous,
         };
         self.jitter
-            .insert(now, arrival, Queued { held, kind })
+            .insert(
+                now,
+                arrival,
+                Queued {
+                    held,
+                    kind,
+                    level_dbov: heard.level_dbov,
+                },
+            )
             .map_err(|rejected| match rejected.reason {
                 RejectReason::Late => Refused::Late,
                 _ => Refused::Discarded,
@@ -149,18 +177,25 @@ impl Playout {
     /// Forgets what was received, for a new stream.
     pub(crate) fn restart(&mut self) {
         self.jitter.restart();
+        self.passed_over = None;
     }
 
-    /// Writes 20 ms to the front of `pcm`. `tick_at` is when the tick was due, so
-    /// that a late worker does not look like a slow network.
-    pub(crate) fn pull(&mut self, tick_at: Nanos, pcm: &mut [i16; 960], driver: &Driver) -> Pulled {
+    /// Writes 20 ms to the front of `pcm`, if `need` covers them. `tick_at` is when the
+    /// tick was due, so that a late worker does not look like a slow network.
+    pub(crate) fn pull(
+        &mut self,
+        tick_at: Nanos,
+        need: Need,
+        pcm: &mut [i16; 960],
+        driver: &Driver,
+    ) -> Pulled {
         let mut sounded = self.held_end > self.held_start;
         for _ in 0..POPS_MAX {
             let Some(rate) = self.rate() else { break };
             if self.held_end - self.held_start >= rate.tick_samples() {
                 break;
             }
-            match self.pop_into_held(tick_at, rate, driver) {
+            match self.pop_into_held(tick_at, rate, need, driver) {
                 Popped::Sound => sounded = true,
                 Popped::Quiet => {}
                 Popped::Nothing => break,
@@ -175,24 +210,100 @@ impl Playout {
             self.held_start = (self.held_start + there).min(self.held_end);
             return Pulled::Silence;
         }
+        if self.is_unheard {
+            self.held_start += there;
+            let passed_over = self.passed_over.as_ref();
+            let level_dbov = passed_over.and_then(|passed| passed.level_dbov);
+            return Pulled::Unheard { level_dbov };
+        }
         pcm[..there].copy_from_slice(&self.held[self.held_start..self.held_start + there]);
         pcm[there..wanted].fill(0);
         self.held_start += there;
         Pulled::Sound(rate.0)
     }
 
-    fn rate(&self) -> Option<LegRate> {
+    fn codec(&self) -> Option<AudioCodec> {
         self.decoders[self.current]
             .as_ref()
-            .map(|decoder| LegRate(Rate::of(decoder.codec())))
+            .map(AudioDecoder::codec)
+    }
+
+    fn rate(&self) -> Option<LegRate> {
+        self.codec().map(|codec| LegRate(Rate::of(codec)))
+    }
+
+    /// Whether sound of this level need not be decoded. A packet whose beginning is held
+    /// as sound goes on as sound.
+    fn may_pass_over(&self, codec: AudioCodec, need: Need, level_dbov: Option<u8>) -> bool {
+        let is_sound_held = self.held_end > self.held_start && !self.is_unheard;
+        !is_sound_held && AudioDecoder::may_sleep(codec) && !need.covers(level_dbov)
+    }
+
+    /// Holds the time of a packet, and keeps the packet itself.
+    fn pass_over(&mut self, item: Queued, adjust: Adjust, driver: &Driver) -> Popped {
+        let Some(codec) = self.codec() else {
+            return Popped::Nothing;
+        };
+        let tick = LegRate(Rate::of(codec)).tick_samples();
+        let samples = AudioDecoder::samples(codec, item.held.bytes(driver)).unwrap_or(tick);
+        let step = samples.min(tick);
+        // Nobody hears how the delay is changed.
+        let samples = match adjust {
+            Adjust::Accelerate => samples - step,
+            Adjust::Expand => samples + step,
+            Adjust::None => samples,
+        };
+        self.passed_over = Some(PassedOver {
+            held: item.held,
+            level_dbov: item.level_dbov,
+        });
+        self.hold_time(samples)
+    }
+
+    fn hold_time(&mut self, samples: usize) -> Popped {
+        let end = (self.held_end + samples).min(HELD_MAX);
+        self.held[self.held_end..end].fill(0);
+        self.held_end = end;
+        self.is_unheard = true;
+        Popped::Sound
+    }
+
+    /// Brings a decoder that slept to where the stream is, by the last packet that was
+    /// passed over. As much of that packet as is still held becomes sound with it.
+    fn wake(&mut self, driver: &Driver) {
+        self.is_unheard = false;
+        let Some(passed_over) = self.passed_over.take() else {
+            return;
+        };
+        let Some(decoder) = &mut self.decoders[self.current] else {
+            return;
+        };
+        decoder.reset();
+        let room = &mut self.held[self.held_end..];
+        if let Ok(samples) = decoder.decode(passed_over.held.bytes(driver), room) {
+            let kept = samples.min(self.held_end - self.held_start);
+            let decoded_end = self.held_end + samples;
+            self.held
+                .copy_within(decoded_end - kept..decoded_end, self.held_end - kept);
+        }
     }
 
     /// Asks the jitter buffer for one piece and appends its sound.
-    fn pop_into_held(&mut self, tick_at: Nanos, rate: LegRate, driver: &Driver) -> Popped {
+    fn pop_into_held(
+        &mut self,
+        tick_at: Nanos,
+        rate: LegRate,
+        need: Need,
+        driver: &Driver,
+    ) -> Popped {
         if self.held_start > 0 {
             self.held.copy_within(self.held_start..self.held_end, 0);
             self.held_end -= self.held_start;
             self.held_start = 0;
+        }
+        let passed_over = self.passed_over.as_ref();
+        if passed_over.is_some_and(|passed| need.covers(passed.level_dbov)) {
+            self.wake(driver);
         }
         match self.jitter.pop(tick_at) {
             Pop::Packet { item, adjust, .. } => {
@@ -202,12 +313,20 @@ impl Playout {
                     QueuedKind::ComfortNoise => Popped::Quiet,
                     QueuedKind::Sound(codec) => {
                         self.switch_to(codec);
+                        if self.may_pass_over(codec, need, item.level_dbov) {
+                            return self.pass_over(item, adjust, driver);
+                        }
+                        self.wake(driver);
                         self.decode(item.held.bytes(driver), adjust)
                     }
                 }
             }
             Pop::Missing { ticks, next } => {
                 let samples = rate.samples_of_ticks(ticks).min(HELD_MAX - self.held_end);
+                if self.passed_over.is_some() {
+                    // What is lost is taken to be as loud as what came before.
+                    return self.hold_time(samples);
+                }
                 let out = &mut self.held[self.held_end..self.held_end + samples];
                 let Some(decoder) = &mut self.decoders[self.current] else {
                     return Popped::Nothing;
@@ -237,6 +356,7 @@ impl Playout {
         }
         if let Some(index) = self.decoders.iter().position(speaks) {
             self.current = index;
+            self.passed_over = None;
             (self.held_start, self.held_end) = (0, 0);
         }
     }

@@ -1,7 +1,7 @@
 //! One step of one conference: the mixer's view of the worker.
 
 use plenum_abi::Nanos;
-use plenum_mixer::{LegKey, Packet, Pulled, TickIo};
+use plenum_mixer::{LegKey, Need, Packet, Pulled, TickIo};
 use rand::rngs::SmallRng;
 
 use plenum_ring::WorkerView;
@@ -22,9 +22,9 @@ pub(crate) struct Tick<'a> {
 }
 
 impl TickIo for Tick<'_> {
-    fn pull(&mut self, leg: LegKey, pcm: &mut [i16; 960]) -> Pulled {
+    fn pull(&mut self, leg: LegKey, need: Need, pcm: &mut [i16; 960]) -> Pulled {
         match self.legs.get_mut(leg.0 as usize) {
-            Some(Some(leg)) => leg.playout.pull(self.at, pcm, self.exit.driver),
+            Some(Some(leg)) => leg.playout.pull(self.at, need, pcm, self.exit.driver),
             _ => Pulled::Silence,
         }
     }

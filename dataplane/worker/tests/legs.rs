@@ -118,6 +118,9 @@ impl Estate {
     }
 }
 
+/// The header extension with a packet's level.
+const LEVEL_ID: u8 = 5;
+
 /// The far end of a leg.
 struct Phone {
     slot: u32,
@@ -128,6 +131,8 @@ struct Phone {
     receiver: Option<Receiver>,
     next: AtomicU64,
     loud: bool,
+    /// The level that its packets tell (RFC 6464), where they tell one.
+    claims: Option<u8>,
     heard: Vec<(RtpHeader, bool)>,
 }
 
@@ -146,6 +151,7 @@ impl Phone {
             keys,
             next: AtomicU64::new(500),
             loud: true,
+            claims: None,
             heard: Vec::new(),
         }
     }
@@ -171,6 +177,7 @@ impl Phone {
             ],
             telephone_event_payload_type: 101,
             comfort_noise_payload_type: NO_PAYLOAD_TYPE,
+            audio_level_id: LEVEL_ID,
             packet_ms: 20,
             srtp_suite: self.sender.as_ref().map_or(0, |_| SUITE as u8),
             tx_keys: self.keys[0],
@@ -190,7 +197,13 @@ impl Phone {
 
     fn packet(&mut self) -> Vec<u8> {
         let index = self.next.load(Ordering::Relaxed);
-        let mut buffer = vec![0; RTP_HEADER_LEN + 160 + TAIL_MAX];
+        let extension = self.claims.map(|level| {
+            let element = [LEVEL_ID << 4, level, 0, 0];
+            [[0xbe, 0xde, 0, 1], element].concat()
+        });
+        let extension = extension.unwrap_or_default();
+        let begin = RTP_HEADER_LEN + extension.len();
+        let mut buffer = vec![0; begin + 160 + TAIL_MAX];
         let header = RtpHeader {
             marker: false,
             payload_type: 0,
@@ -199,18 +212,17 @@ impl Phone {
             ssrc: 77 + self.slot,
         };
         header.write(&mut buffer);
+        buffer[0] |= u8::from(!extension.is_empty()) << 4;
+        buffer[RTP_HEADER_LEN..begin].copy_from_slice(&extension);
         let sample = |n: usize| match (self.loud, n % 16 < 8) {
             (true, true) => 0x10,
             (true, false) => 0x90,
             (false, _) => 0xff,
         };
-        for (n, byte) in buffer[RTP_HEADER_LEN..RTP_HEADER_LEN + 160]
-            .iter_mut()
-            .enumerate()
-        {
+        for (n, byte) in buffer[begin..begin + 160].iter_mut().enumerate() {
             *byte = sample(n);
         }
-        let plain = RTP_HEADER_LEN + 160;
+        let plain = begin + 160;
         let len = match &mut self.sender {
             Some(sender) => sender.protect_rtp(&self.next, &mut buffer, plain).unwrap(),
             None => {
@@ -569,4 +581,38 @@ fn a_flood_of_commands_and_unread_events_stops_nothing() {
     talk(&mut worker, &mut phones, Duration::from_millis(400));
     let heard = phones[0].heard.len() - before;
     assert!((15..=23).contains(&heard), "{heard} packets in 400 ms");
+}
+
+/// Who claims silence is not decoded and so not heard, whatever the packets hold; who
+/// says how loud it is, is heard as one who says nothing of it.
+#[test]
+fn a_level_is_believed_where_it_is_silence() {
+    for secure in [false, true] {
+        let mut estate = Estate::new();
+        let mut worker = estate.worker();
+        estate.open_room(0);
+        let mut phones = vec![
+            Phone::new(&estate, 0, secure),
+            Phone::new(&estate, 1, secure),
+        ];
+        phones[1].loud = false;
+        phones.iter().for_each(|phone| phone.join(&estate));
+        settle(&mut worker, &estate);
+        // From the second claim on, so that the word before has ended.
+        let mut heard_while = |claims: Option<u8>| {
+            phones[0].claims = claims;
+            talk(&mut worker, &mut phones, Duration::from_millis(700));
+            phones[1].heard.clear();
+            talk(&mut worker, &mut phones, Duration::from_millis(300));
+            phones[1].heard.iter().filter(|(_, loud)| *loud).count()
+        };
+        assert_eq!(heard_while(Some(127)), 0);
+        assert!(heard_while(Some(10)) > 8);
+        // A speaker's sound is measured, not believed.
+        assert!(heard_while(Some(127)) > 8);
+        assert!(heard_while(None) > 8);
+        let stats = estate.view();
+        let stats = &stats.leg(0).unwrap().stats;
+        assert_eq!(stats.rx_discarded.load(Ordering::Relaxed), 0);
+    }
 }

@@ -140,6 +140,7 @@ impl App {
             Some(audio) => media::negotiated_web(&mut config, audio),
             None => media::silenced(&mut config),
         }
+        config.audio_level_id = answer.transport.extensions.audio_level;
         config.flags = config.flags().with(LegFlags::BUNDLED, true).0;
         media::muted(&mut config, &leg.configuration);
         media::shown(&mut config, &leg.configuration);
@@ -341,7 +342,6 @@ fn transport(remote: &RemoteTransport, local: IceCredentials) -> TransportConfig
         remote: remote.ice,
         remote_fingerprint: remote.fingerprint,
         transport_cc_id: extensions.transport_cc,
-        audio_level_id: extensions.audio_level,
         mid_id: extensions.mid,
         rid_id: extensions.rid,
         repaired_rid_id: extensions.repaired_rid,

@@ -5,7 +5,7 @@ use sdp_types::{Media, Session};
 
 use super::candidate::{self, Candidate, read_candidate};
 use super::types::Extensions;
-use crate::remote::{attribute, attributes};
+use crate::remote::{self, AUDIO_LEVEL, attribute, attributes};
 use crate::{Direction, NegotiationError};
 
 /// Transport of a line that goes over DTLS-SRTP (RFC 5764 section 8).
@@ -14,7 +14,6 @@ const PROFILE: &str = "UDP/TLS/RTP/SAVPF";
 pub(super) const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
-const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
@@ -62,8 +61,8 @@ pub(super) fn can_bundle(session: &Session, media: &Media) -> bool {
 
 /// Seen from us.
 pub(super) fn direction(session: &Session, media: &Media) -> Direction {
-    crate::remote::direction(&media.attributes)
-        .or_else(|| crate::remote::direction(&session.attributes))
+    remote::direction(&media.attributes)
+        .or_else(|| remote::direction(&session.attributes))
         .unwrap_or(Direction::BOTH)
         .reversed()
 }
@@ -126,16 +125,9 @@ pub(super) fn candidates(media: &Media) -> Vec<Candidate> {
         .collect()
 }
 
-/// `extmap` values of a line that we know: id, URI. IDs of the one-byte form only.
+/// Header extensions of a line that we know: id, URI.
 pub(super) fn extensions(media: &Media) -> impl Iterator<Item = (u8, &str)> {
-    attributes(&media.attributes, "extmap").filter_map(|value| {
-        let mut words = value.split_ascii_whitespace();
-        // A direction may follow the number.
-        let id = words.next()?.split('/').next()?.parse().ok()?;
-        let uri = words.next()?;
-        let known = Extensions::default().slot(uri).is_some();
-        (known && (1..=14).contains(&id)).then_some((id, uri))
-    })
+    remote::extensions(media).filter(|(_, uri)| Extensions::default().slot(uri).is_some())
 }
 
 impl Extensions {
