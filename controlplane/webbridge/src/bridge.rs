@@ -70,6 +70,12 @@ pub enum JoinRefusal {
     /// The link is not good, or no longer.
     #[error("wrong secret")]
     SecretWrong,
+    /// The meeting needs a passcode, or one was given, and none are taken here.
+    #[error("passcodes are not allowed")]
+    PasscodesNotAllowed,
+    /// A link with a secret was followed, and such links are not taken here.
+    #[error("links with a secret are not allowed")]
+    SecretsNotAllowed,
     /// Only members may join.
     #[error("only members may join")]
     GuestsNotAllowed,

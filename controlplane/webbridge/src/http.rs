@@ -76,6 +76,8 @@ fn refuse(refusal: JoinRefusal) -> Response<Body> {
         JoinRefusal::PasscodeRequired => (StatusCode::UNAUTHORIZED, "passcodeRequired"),
         JoinRefusal::PasscodeWrong => (StatusCode::FORBIDDEN, "passcodeWrong"),
         JoinRefusal::SecretWrong => (StatusCode::FORBIDDEN, "secretWrong"),
+        JoinRefusal::PasscodesNotAllowed => (StatusCode::FORBIDDEN, "passcodesNotAllowed"),
+        JoinRefusal::SecretsNotAllowed => (StatusCode::FORBIDDEN, "secretsNotAllowed"),
         JoinRefusal::GuestsNotAllowed => (StatusCode::FORBIDDEN, "guestsNotAllowed"),
         JoinRefusal::TooManyTries { .. } => (StatusCode::TOO_MANY_REQUESTS, "tooManyTries"),
         JoinRefusal::Full => (StatusCode::SERVICE_UNAVAILABLE, "full"),
@@ -169,14 +171,18 @@ impl Wanted {
         }
     }
 
-    /// What was given of passcode and secret, as far as the switches let it count.
-    fn credentials(&self, web: &Web) -> (Option<String>, Option<String>) {
-        let given =
-            |word: &Option<String>, on: bool| word.clone().filter(|word| on && !word.is_empty());
-        (
-            given(&self.passcode, web.config.allow_passcodes),
-            given(&self.secret, web.config.allow_secrets),
-        )
+    /// What was given of passcode and secret; a refusal where a switch is off.
+    /// To pass it over instead would answer another question than was asked.
+    fn credentials(&self, web: &Web) -> Result<(Option<String>, Option<String>), Refused> {
+        let given = |word: &Option<String>| word.clone().filter(|word| !word.is_empty());
+        let (passcode, secret) = (given(&self.passcode), given(&self.secret));
+        if secret.is_some() && !web.config.allow_secrets {
+            return Err(refuse(JoinRefusal::SecretsNotAllowed).into());
+        }
+        if passcode.is_some() && !web.config.allow_passcodes {
+            return Err(refuse(JoinRefusal::PasscodesNotAllowed).into());
+        }
+        Ok((passcode, secret))
     }
 }
 
@@ -211,9 +217,14 @@ pub(crate) async fn lookup(
         admit(&web, peer)?;
         let wanted = Wanted::read(&body).map_err(invalid)?;
         let meeting = wanted.meeting(&web)?;
-        let (_, secret) = wanted.credentials(&web);
+        let (_, secret) = wanted.credentials(&web)?;
         let found = web.bridge.lookup(Origin { peer }, meeting, secret).await;
-        found.map_err(|refusal| Refused::from(missed(&web, peer, refusal)))
+        let found = found.map_err(|refusal| missed(&web, peer, refusal))?;
+        // Nobody is to be asked for what is not taken afterwards.
+        match found.passcode_required && !web.config.allow_passcodes {
+            true => Err(Refused::from(refuse(JoinRefusal::PasscodesNotAllowed))),
+            false => Ok(found),
+        }
     };
     match looked_up.await {
         Ok(found) => fresh(
@@ -242,7 +253,7 @@ async fn joined(web: &Web, peer: IpAddr, body: &[u8]) -> Result<Response<Body>, 
     }
     let wanted = Wanted::read(body).map_err(invalid)?;
     let meeting = wanted.meeting(web)?;
-    let (passcode, secret) = wanted.credentials(web);
+    let (passcode, secret) = wanted.credentials(web)?;
     let name = wanted.name.as_deref().unwrap_or_default().trim().to_owned();
     if name.is_empty() || name.chars().count() > NAME_MAX {
         return Err(invalid("name").into());
@@ -254,7 +265,12 @@ async fn joined(web: &Web, peer: IpAddr, body: &[u8]) -> Result<Response<Body>, 
         name,
     };
     let joined = web.bridge.join(Origin { peer }, join).await;
-    let joined = joined.map_err(|refusal| missed(web, peer, refusal))?;
+    let joined = joined.map_err(|refusal| match refusal {
+        JoinRefusal::PasscodeRequired if !web.config.allow_passcodes => {
+            refuse(JoinRefusal::PasscodesNotAllowed)
+        }
+        refusal => missed(web, peer, refusal),
+    })?;
     let now = now_s();
     let token = web.key.issue(joined.participant, now);
     let token = token.ok_or_else(|| refuse(JoinRefusal::Unavailable))?;

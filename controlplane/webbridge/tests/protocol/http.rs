@@ -131,17 +131,57 @@ async fn switches_that_are_off_are_off() {
         ..config()
     };
     let server = start_with(off, Limits::default()).await;
-    for (body, status) in [
-        (r#"{"callId":"123","passcode":"42","name":"Ann"}"#, 401),
-        (r#"{"callId":"123","secret":"s","name":"Ann"}"#, 401),
-        (r#"{"uri":"standup","name":"Ann"}"#, 404),
+    let (passcodes, secrets) = ("passcodesNotAllowed", "secretsNotAllowed");
+    for (path, body, status, error) in [
+        (
+            "join",
+            r#"{"callId":"123","passcode":"42","name":"Ann"}"#,
+            403,
+            passcodes,
+        ),
+        (
+            "join",
+            r#"{"callId":"123","secret":"s","name":"Ann"}"#,
+            403,
+            secrets,
+        ),
+        ("lookup", r#"{"callId":"123","secret":"s"}"#, 403, secrets),
+        // It has a passcode, which nobody is to be asked for in vain.
+        ("lookup", r#"{"callId":"123"}"#, 403, passcodes),
+        ("join", r#"{"callId":"123","name":"Ann"}"#, 403, passcodes),
+        (
+            "join",
+            r#"{"callId":"123","secret":"","name":"Ann"}"#,
+            403,
+            passcodes,
+        ),
+        ("join", r#"{"uri":"standup","name":"Ann"}"#, 404, "notFound"),
+        ("lookup", r#"{"callId":"9"}"#, 404, "notFound"),
     ] {
-        assert_eq!(
-            server.ask("POST", "/api/join", body).await.status,
-            status,
-            "{body}"
-        );
+        let answer = server.ask("POST", &format!("/api/{path}"), body).await;
+        let wanted = (status, json!({"error": error}));
+        assert_eq!((answer.status, answer.json()), wanted, "{path} {body}");
     }
+    assert!(server.bridge.state.lock().unwrap().participants.is_empty());
+    // What is on counts while the other is off.
+    let no_passcodes = WebConfig {
+        allow_passcodes: false,
+        ..config()
+    };
+    let server = start_with(no_passcodes, Limits::default()).await;
+    for (path, body) in [
+        ("lookup", r#"{"callId":"123","secret":"s"}"#),
+        ("join", r#"{"callId":"123","secret":"s","name":"Ann"}"#),
+    ] {
+        let answer = server.ask("POST", &format!("/api/{path}"), body).await;
+        assert_eq!(answer.status, 200, "{path} {}", answer.body);
+    }
+    let no_secrets = WebConfig {
+        allow_secrets: false,
+        ..config()
+    };
+    let server = start_with(no_secrets, Limits::default()).await;
+    server.join().await;
     let off = WebConfig {
         allow_guests: false,
         resolve_call_ids: false,

@@ -34,6 +34,8 @@ const CODES = [
   'passcodeWrong',
   'guestsNotAllowed',
   'secretWrong',
+  'passcodesNotAllowed',
+  'secretsNotAllowed',
   'tooManyTries',
   'full',
   'unavailable',

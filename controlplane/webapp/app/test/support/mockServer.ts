@@ -44,6 +44,9 @@ export function person(id: string, name: string, part: Partial<Participant> = {}
 
 const EVERYTHING = { muteOthers: true, removeOthers: true, addParticipant: true, chat: true, share: true, layout: true };
 
+/** What is offered unless a test says otherwise. */
+const CONFIG = { productName: 'Plenum', resolveUris: 'domainSuggestionDisabled' };
+
 /** Meetings there are: a number, its name, and its passcode if it has one. */
 const MEETINGS: Record<string, { spaceName: string; passcode?: string }> = {
   '1234': { spaceName: 'Design review' },
@@ -55,7 +58,7 @@ export class MockServer {
   roster: Participant[] = [];
   /** What `welcome` says beside the roster. */
   welcome: Partial<Welcome> = {};
-  config: Record<string, unknown> = { productName: 'Plenum', resolveUris: 'domainSuggestionDisabled' };
+  config: Record<string, unknown> = CONFIG;
   /** Answers an offer; without it media never connects. */
   answer: ((sdp: string) => Promise<string>) | null = null;
   /** Whether new sockets are closed at once. */
@@ -90,6 +93,7 @@ export class MockServer {
     this.received.length = 0;
     this.roster = [];
     this.welcome = {};
+    this.config = CONFIG;
     this.answer = null;
     this.down = false;
   }
@@ -135,7 +139,9 @@ export class MockServer {
     }
     const asked = JSON.parse(await bodyOf(request)) as Record<string, string | undefined>;
     const meeting = MEETINGS[asked.callId ?? ''];
-    if (meeting === undefined) reply(404, { error: 'notFound' });
+    if (asked.secret !== undefined && this.config.allowSecrets === false) reply(403, { error: 'secretsNotAllowed' });
+    else if (meeting === undefined) reply(404, { error: 'notFound' });
+    else if (meeting.passcode !== undefined && this.config.allowPasscodes === false) reply(403, { error: 'passcodesNotAllowed' });
     else if (request.url === '/api/lookup') {
       reply(200, { spaceName: meeting.spaceName, passcodeRequired: meeting.passcode !== undefined });
     } else if (meeting.passcode !== undefined && asked.passcode !== meeting.passcode) {

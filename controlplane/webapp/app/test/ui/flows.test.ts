@@ -228,6 +228,25 @@ test('muted by another one is muted; asked to unmute one stays muted until one d
   await soon(() => expect(server.sent('mute').at(-1)).toEqual({ type: 'mute', audio: true }));
 });
 
+test('what a server does not take is not asked for, and said in words', async () => {
+  const { page, complaints } = await visit(place.browser);
+  const { server } = place;
+  server.config = { ...server.config, resolveUris: 'off', allowPasscodes: false, allowSecrets: false };
+  await page.goto(`${server.url}/meeting/5678?secret=abc`);
+  await page.getByText('Links with a secret are not accepted here.').waitFor();
+  // The number is still there, and leads on without the secret.
+  expect(await page.locator('form input').inputValue()).toBe('5678');
+  await page.locator('form button[type=submit]').click();
+  await page.getByText('This meeting needs a passcode, and this server takes none.').waitFor();
+  expect(await page.locator('input[type=password]').count()).toBe(0);
+  await page.locator('form input').fill('1234');
+  await page.locator('form button[type=submit]').click();
+  await page.getByText('Design review').waitFor();
+  expect(await page.locator('input[type=password]').count()).toBe(0);
+  // The refusals themselves are what the console may complain of.
+  expect(complaints.filter((complaint) => !complaint.includes('403'))).toEqual([]);
+});
+
 test('a device for control only opens no camera and plays nothing', async () => {
   const visitor = await visit(place.browser);
   const { page } = visitor;
