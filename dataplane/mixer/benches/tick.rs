@@ -252,7 +252,7 @@ fn tick(criterion: &mut Criterion) {
 
 /// What a leg's 20 ms are made of.
 fn parts(criterion: &mut Criterion) {
-    use plenum_kernels::audio::{g711, gain, level, limit, mix};
+    use plenum_kernels::audio::{g711, gain, limit, mix};
 
     let mut group = criterion.benchmark_group("parts-8khz");
     group.warm_up_time(Duration::from_millis(200));
@@ -267,7 +267,7 @@ fn parts(criterion: &mut Criterion) {
     let mut payload = vec![0; 160];
     group.bench_function("level", |bench| {
         cpu(bench, || {
-            black_box(level::energy(black_box(frame)));
+            black_box(energy(black_box(frame)));
         });
     });
     group.bench_function("ramp", |bench| {
