@@ -34,8 +34,8 @@ async fn system_load_shows_how_busy_it_is_and_how_late_sound_was_made() {
         .await
         .shown();
     assert_eq!(text(&xml, "mediaProcessingLoad"), Some("25"));
-    let lateness = "<tickLateness><bucket ticks=\"990\" upToUs=\"10\"/>\
-                    <bucket ticks=\"9\" upToUs=\"2000\"/><bucket ticks=\"1\"/></tickLateness>";
+    let lateness = "<tickLateness><bucket ticks=\"990\" upToUs=\"10\" />\
+                    <bucket ticks=\"9\" upToUs=\"2000\" /><bucket ticks=\"1\" /></tickLateness>";
     assert!(xml.contains(lateness), "{xml}");
 }
 
