@@ -1,8 +1,10 @@
-//! One stream of a participant: its decoder, its last picture, and that picture in
-//! the sizes of the panes it is in.
+//! One stream of a participant: its decoder with its last picture, and that picture
+//! in the sizes of the panes it is in.
 //!
 //! Decoded only while a view shows it. After a rest, and after damage, only a key
-//! frame goes on; until it comes, the last picture stays.
+//! frame goes on; until it comes, the last picture stays, in the sizes that it has
+//! been made in. The whole picture is the decoder's and is never copied: a megabyte
+//! and a half that would be written, and push out of the cache what is read next.
 //!
 //! Not here: who shows it.
 
@@ -11,7 +13,7 @@ use std::time::Duration;
 use plenum_abi::{Nanos, VideoCodec};
 use plenum_codecs::video::{Decoded, VideoDecoder};
 use plenum_kernels::video::scale::Scaler;
-use plenum_kernels::video::{Picture, Rect};
+use plenum_kernels::video::{Picture, PictureRef, Rect};
 
 use crate::layout::even;
 use crate::{AccessUnit, Codecs};
@@ -51,7 +53,8 @@ pub(crate) enum Taken {
 #[derive(Default)]
 pub(crate) struct Source {
     decoder: Option<(VideoCodec, Box<dyn VideoDecoder>)>,
-    picture: Option<Picture>,
+    /// Of the last picture.
+    size: Option<(u32, u32)>,
     /// Counts pictures, over decoders.
     number: u64,
     needs_key: bool,
@@ -92,18 +95,17 @@ impl Source {
     /// Whether it may be shown: there is a picture, or none came for long.
     pub(crate) fn may_be_shown(&self, now: Nanos) -> bool {
         let waited = |since: Nanos| now.since(since) >= GRACE;
-        self.picture.is_some() || self.wanted_since.is_some_and(waited)
+        self.size.is_some() || self.wanted_since.is_some_and(waited)
     }
 
     /// Width and height of its last picture.
-    pub(crate) fn size(&self) -> Option<(u32, u32)> {
-        let picture = self.picture.as_ref()?;
-        Some((picture.width(), picture.height()))
+    pub(crate) const fn size(&self) -> Option<(u32, u32)> {
+        self.size
     }
 
     /// The number of its last picture; changes when that does.
     pub(crate) fn number(&self) -> Option<u64> {
-        self.picture.is_some().then_some(self.number)
+        self.size.is_some().then_some(self.number)
     }
 
     /// More than 30 pictures a second come.
@@ -141,7 +143,7 @@ impl Source {
             .is_some_and(|since| now.since(since) >= KEEP)
         {
             self.decoder = None;
-            self.picture = None;
+            self.size = None;
             self.sizes.clear();
             self.unwanted_since = None;
         }
@@ -194,12 +196,8 @@ impl Source {
         let Some((_, decoder)) = &mut self.decoder else {
             return Taken::Refused;
         };
-        let mut first = None;
-        let picture = match &mut self.picture {
-            Some(picture) => picture,
-            None => first.insert(Picture::new(Picture::SIDE_MIN, Picture::SIDE_MIN)),
-        };
-        let decoded = decoder.decode(unit.data, picture);
+        let decoded = decoder.decode(unit.data);
+        let picture = decoder.picture();
         match decoded {
             Ok(Decoded::Nothing) => return Taken::Nothing,
             Err(_) => {
@@ -214,21 +212,20 @@ impl Source {
         if unit.key_frame && decoded == Ok(Decoded::Picture) {
             self.key_due = false;
         }
-        if first.is_some() {
-            self.picture = first;
-        }
+        let Some(picture) = picture else {
+            return Taken::Nothing;
+        };
+        self.size = Some((picture.width(), picture.height()));
         self.number += 1;
         Taken::Picture
     }
 
-    /// The last picture's part that fills a pane, in the pane's size. `true` when it
-    /// had to be scaled for this, and not for another pane before.
+    /// The last picture's part that fills a pane, in the pane's size; `fit` is of
+    /// [`Self::size`]. `true` when it had to be scaled for this, and not for another
+    /// pane before.
     pub(crate) fn scaled(&mut self, fit: Fit) -> Option<(&Picture, bool)> {
-        let picture = self.picture.as_ref()?;
+        self.size?;
         let to = (fit.target.width, fit.target.height);
-        if fit.crop == picture.rect() && to == (picture.width(), picture.height()) {
-            return Some((picture, false));
-        }
         let known = |size: &Scaled| size.crop == fit.crop && size.scaler.to() == to;
         let index = match self.sizes.iter().position(known) {
             Some(index) => index,
@@ -237,20 +234,35 @@ impl Source {
                 self.sizes.len() - 1
             }
         };
-        let size = &mut self.sizes[index];
-        let new = size.number != self.number;
-        if new {
-            let source = picture.crop(fit.crop);
-            size.scaler.scale(source, size.picture.view_mut());
-            size.number = self.number;
-        }
+        let lent = self
+            .decoder
+            .as_ref()
+            .and_then(|(_, decoder)| decoder.picture());
+        let (before, rest) = self.sizes.split_at_mut(index);
+        let (size, after) = rest.split_first_mut()?;
+        let new = match lent {
+            Some(picture) => size.follow(picture, self.number),
+            // Damage, and a pane of a size that it has not been in.
+            None if size.is_empty() => {
+                let others = before.iter().chain(&*after);
+                size.stand_in(others.filter(|other| !other.is_empty()).max_by_key(area)?);
+                true
+            }
+            None => false,
+        };
         size.used = true;
-        Some((&self.sizes[index].picture, new))
+        let size = &self.sizes[index];
+        // As large as it came, it is copied.
+        let scaled = new && size.scaler.from() != to;
+        Some((&size.picture, scaled))
     }
 
-    /// Forgets sizes that were not asked for since the last time.
+    /// Forgets sizes that were not asked for since the last time, if others were: they
+    /// are what is left of the picture when the next access unit is damaged.
     pub(crate) fn forget_unused_sizes(&mut self) {
-        self.sizes.retain_mut(|size| std::mem::take(&mut size.used));
+        if self.sizes.iter().any(|size| size.used) {
+            self.sizes.retain_mut(|size| std::mem::take(&mut size.used));
+        }
     }
 }
 
@@ -259,6 +271,7 @@ struct Scaled {
     crop: Rect,
     scaler: Scaler,
     picture: Picture,
+    /// The picture's number; 0 while there is none.
     number: u64,
     used: bool,
 }
@@ -273,6 +286,33 @@ impl Scaled {
             used: true,
         }
     }
+
+    const fn is_empty(&self) -> bool {
+        self.number == 0
+    }
+
+    /// Becomes picture `number` unless it is; whether it was not.
+    fn follow(&mut self, whole: PictureRef<'_>, number: u64) -> bool {
+        let new = self.number != number;
+        if new {
+            self.scaler
+                .scale(whole.crop(self.crop), self.picture.view_mut());
+            self.number = number;
+        }
+        new
+    }
+
+    /// Shows what another size shows, until there is something better.
+    fn stand_in(&mut self, other: &Self) {
+        Scaler::new(other.scaler.to(), self.scaler.to())
+            .scale(other.picture.view(), self.picture.view_mut());
+        self.number = other.number;
+    }
+}
+
+fn area(size: &&Scaled) -> u64 {
+    let (width, height) = size.scaler.to();
+    u64::from(width) * u64::from(height)
 }
 
 /// Counts pictures by the second.

@@ -176,6 +176,14 @@ fn damage_freezes_a_pane_and_asks_for_a_key_frame_twice_a_second_at_most() {
         .windows(2)
         .map(|pair| pair[1].at.since(pair[0].at));
     assert!(gaps.max().expect("frames").as_millis() < 70);
+    // Also in a pane of another size, for which there was none before.
+    meeting.stage.set_policy(policy(Layout::Stacked));
+    meeting.speak(2);
+    meeting.run(1_000);
+    let seen = meeting.see(100);
+    assert_eq!(who(&seen, 500, 250), Some(2), "its last picture, larger");
+    meeting.stage.set_policy(policy(Layout::AllEqual));
+    meeting.run(1_000);
     meeting.camera(2, Stream::Main, (1280, 720), color(7));
     assert!(
         meeting.until_shown(100, 7, (750, 500)) < 100,

@@ -14,7 +14,7 @@
 mod decoder;
 mod encoder;
 
-pub use decoder::{Decoder, Failure, Output};
+pub use decoder::{Decoder, Failure, Outcome, Output};
 pub use encoder::{Coded, Encoder, EncoderParams, Profile};
 
 /// The library has no memory for another codec, or refused its parameters.

@@ -23,7 +23,7 @@ use plenum_compositor::{
     Message, MessagePosition, Participant, ParticipantId, Receiver, ReceiverId, SelfPaneMode, Sink,
     Stage, Stream, Wants,
 };
-use plenum_kernels::video::Picture;
+use plenum_kernels::video::PictureRef;
 use plenum_ring::ModuleMemory;
 use zerocopy::FromBytes;
 
@@ -399,13 +399,17 @@ struct WatchedDecoder {
 }
 
 impl VideoDecoder for WatchedDecoder {
-    fn decode(&mut self, access_unit: &[u8], out: &mut Picture) -> Result<Decoded, DecodeError> {
-        let outcome = self.decoder.decode(access_unit, out);
-        if matches!(outcome, Ok(Decoded::Picture | Decoded::Concealed)) {
-            let size = u64::from(out.width()) << 32 | u64::from(out.height());
+    fn decode(&mut self, access_unit: &[u8]) -> Result<Decoded, DecodeError> {
+        let outcome = self.decoder.decode(access_unit);
+        if let Some(picture) = self.decoder.picture() {
+            let size = u64::from(picture.width()) << 32 | u64::from(picture.height());
             self.decoded.store(size, Ordering::Relaxed);
         }
         outcome
+    }
+
+    fn picture(&self) -> Option<PictureRef<'_>> {
+        self.decoder.picture()
     }
 }
 

@@ -13,6 +13,17 @@ use crate::{Context, Plane, Refused};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Damaged;
 
+/// What a frame came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Nothing to show.
+    Nothing,
+    /// A picture.
+    Picture,
+    /// A picture that is damaged, or refers to one that is.
+    Corrupted,
+}
+
 /// A decoded picture in the library's own memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
@@ -22,14 +33,26 @@ pub struct Output<'a> {
     pub height: usize,
     /// Y, U and V; the latter two have half the width and height, rounded up.
     pub planes: [Plane<'a>; 3],
-    /// It or what it refers to is damaged.
-    pub corrupted: bool,
 }
 
 /// A decoder.
 pub struct Decoder {
     context: Context,
+    /// Set only by the call that was the last one.
+    shown: Option<Shown>,
 }
+
+/// Where the library has a picture: rows that are all there, a stride apart.
+struct Shown {
+    width: usize,
+    height: usize,
+    /// Y, U and V, with their strides.
+    planes: [(*const u8, usize); 3],
+}
+
+// SAFETY: the pointers in `shown` go into memory that is the context's own, which may
+// go to another thread.
+unsafe impl Send for Decoder {}
 
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,18 +85,19 @@ impl Decoder {
             match status {
                 VPX_CODEC_OK => Ok(Self {
                     context: Context(context.assume_init()),
+                    shown: None,
                 }),
                 _ => Err(Refused),
             }
         }
     }
 
-    /// Decodes one frame. `None` when it is not to be shown. The picture lasts until
-    /// the next call.
+    /// Decodes one frame.
     ///
     /// # Errors
     /// When there should have been a picture and there is none.
-    pub fn decode(&mut self, frame: &[u8]) -> Result<Option<Output<'_>>, Damaged> {
+    pub fn decode(&mut self, frame: &[u8]) -> Result<Outcome, Damaged> {
+        self.shown = None;
         let len = c_uint::try_from(frame.len()).map_err(|_| Damaged)?;
         // SAFETY: the context is initialised; the library reads `len` bytes and keeps
         // none of them.
@@ -101,32 +125,55 @@ impl Decoder {
             );
             sys::vpx_codec_get_frame(&raw mut *self.context.0, &raw mut iterator).as_ref()
         };
-        let Some(image) = image else { return Ok(None) };
+        let Some(image) = image else {
+            return Ok(Outcome::Nothing);
+        };
         let (width, height) = (image.d_w as usize, image.d_h as usize);
         if width == 0 || height == 0 || image.fmt != sys::vpx_img_fmt::VPX_IMG_FMT_I420 {
             return Err(Damaged);
         }
         let plane = |index: usize| {
-            let (width, height) = match index {
-                0 => (width, height),
-                _ => (width.div_ceil(2), height.div_ceil(2)),
-            };
+            let width = if index == 0 { width } else { width.div_ceil(2) };
             let stride = usize::try_from(image.stride[index]).map_err(|_| Damaged)?;
             if stride < width || image.planes[index].is_null() {
                 return Err(Damaged);
             }
-            let reach = (height - 1) * stride + width;
-            // SAFETY: the library's frame buffers hold all rows of the size that it
-            // tells, a stride apart. They stay until the next call, which the borrow
-            // of `self` forbids for the life of the slice.
-            let data = unsafe { slice::from_raw_parts(image.planes[index], reach) };
-            Ok(Plane { data, stride })
+            Ok((image.planes[index].cast_const(), stride))
         };
-        Ok(Some(Output {
+        self.shown = Some(Shown {
             width,
             height,
             planes: [plane(0)?, plane(1)?, plane(2)?],
-            corrupted: corrupted != 0,
-        }))
+        });
+        Ok(match corrupted {
+            0 => Outcome::Picture,
+            _ => Outcome::Corrupted,
+        })
+    }
+
+    /// What the last call of [`Self::decode`] made; `None` if that was no picture.
+    #[must_use]
+    pub fn picture(&self) -> Option<Output<'_>> {
+        let shown = self.shown.as_ref()?;
+        let (width, height) = (shown.width, shown.height);
+        let plane = |index: usize| {
+            let (width, height) = match index {
+                0 => (width, height),
+                _ => (width.div_ceil(2), height.div_ceil(2)),
+            };
+            let (rows, stride) = shown.planes[index];
+            let reach = (height - 1) * stride + width;
+            // SAFETY: the library's frame buffers hold all rows of the size that it
+            // told, a stride apart. It touches them only when it is called, which the
+            // borrow of `self` forbids for the life of the slice, and what an earlier
+            // call showed is forgotten before the next one.
+            let data = unsafe { slice::from_raw_parts(rows, reach) };
+            Plane { data, stride }
+        };
+        Some(Output {
+            width,
+            height,
+            planes: [plane(0), plane(1), plane(2)],
+        })
     }
 }

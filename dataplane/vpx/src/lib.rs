@@ -11,7 +11,7 @@
 mod decoder;
 mod encoder;
 
-pub use decoder::{Damaged, Decoder, Output};
+pub use decoder::{Damaged, Decoder, Outcome, Output};
 pub use encoder::{Encoder, EncoderParams, Frame};
 
 use vpx_sys::{vpx_codec_ctx_t, vpx_codec_destroy};

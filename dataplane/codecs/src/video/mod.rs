@@ -22,7 +22,7 @@ pub mod testing;
 mod vp8;
 
 use plenum_abi::{H264Level, H264Profile, VideoCodec};
-use plenum_kernels::video::{Picture, Plane};
+use plenum_kernels::video::{Picture, PictureRef, PlaneRef};
 
 /// Macroblocks of the largest picture that is decoded unless told otherwise:
 /// 1920x1088, upright or not.
@@ -95,13 +95,16 @@ pub enum DecodeError {
 
 /// The decoder of one stream.
 pub trait VideoDecoder: Send {
-    /// Decodes one access unit. `out` is resized to the stream's own size, which
-    /// may change at any key frame; it allocates only then. Unless a picture is
-    /// reported, `out` is as it was.
+    /// Decodes one access unit. The stream's size may change at any key frame.
     ///
     /// # Errors
     /// When there is no picture that should have been one: see [`DecodeError`].
-    fn decode(&mut self, access_unit: &[u8], out: &mut Picture) -> Result<Decoded, DecodeError>;
+    fn decode(&mut self, access_unit: &[u8]) -> Result<Decoded, DecodeError>;
+
+    /// The picture that the last call of [`Self::decode`] made, where the library
+    /// has it: nothing is copied. `None` when that call made none; what was there
+    /// before is gone then, for the library may have reused its memory.
+    fn picture(&self) -> Option<PictureRef<'_>>;
 }
 
 /// What may change while a stream runs.
@@ -256,16 +259,22 @@ fn borrow_planes(picture: &Picture) -> [(&[u8], usize); 3] {
     picture.planes().map(|plane| (plane.data(), plane.stride()))
 }
 
-/// Copies a decoder's planes, which belong to a picture of this size.
-fn copy_planes(width: usize, height: usize, planes: [(&[u8], usize); 3], out: &mut Picture) {
-    let size = (width as u32, height as u32);
-    if (out.width(), out.height()) != size {
-        out.resize(size.0, size.1);
+/// A decoder's planes as a picture; `None` where they are of no size that one has.
+fn lent_picture<'a>(
+    width: usize,
+    height: usize,
+    planes: [(&'a [u8], usize); 3],
+) -> Option<PictureRef<'a>> {
+    let sides = Picture::SIDE_MIN as usize..=Picture::SIDE_MAX as usize;
+    if !sides.contains(&width) || !sides.contains(&height) {
+        return None;
     }
-    for (plane, (data, stride)) in Plane::ALL.into_iter().zip(planes) {
-        let mut to = out.plane_mut(plane);
-        for (to, from) in to.rows_mut().zip(data.chunks(stride)) {
-            to.copy_from_slice(&from[..to.len()]);
-        }
-    }
+    let [y, u, v] = planes;
+    let chroma =
+        |(data, stride)| PlaneRef::new(data, stride, width.div_ceil(2), height.div_ceil(2));
+    Some(PictureRef::new(
+        PlaneRef::new(y.0, y.1, width, height),
+        chroma(u),
+        chroma(v),
+    ))
 }

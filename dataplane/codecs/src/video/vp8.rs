@@ -4,12 +4,12 @@
 //! one that is too large is refused before the library takes memory for it.
 
 use plenum_abi::macroblocks;
-use plenum_kernels::video::Picture;
-use plenum_vpx::{self as vpx, EncoderParams};
+use plenum_kernels::video::{Picture, PictureRef};
+use plenum_vpx::{self as vpx, EncoderParams, Outcome};
 
 use super::{
     ACCESS_UNIT_BYTES_MAX, DecodeError, Decoded, DecoderConfig, EncodeError, Encoded,
-    EncoderConfig, Rate, SetupError, VideoDecoder, VideoEncoder, borrow_planes, copy_planes,
+    EncoderConfig, Rate, SetupError, VideoDecoder, VideoEncoder, borrow_planes, lent_picture,
 };
 
 /// The library counts in kbit/s, and below this it only leaves pictures out.
@@ -50,7 +50,7 @@ impl Decoder {
 }
 
 impl VideoDecoder for Decoder {
-    fn decode(&mut self, frame: &[u8], out: &mut Picture) -> Result<Decoded, DecodeError> {
+    fn decode(&mut self, frame: &[u8]) -> Result<Decoded, DecodeError> {
         match frame.len() {
             0 => return Err(DecodeError::Empty),
             1..=ACCESS_UNIT_BYTES_MAX => {}
@@ -66,18 +66,17 @@ impl VideoDecoder for Decoder {
             }
         }
         match self.vpx.decode(frame) {
-            Ok(None) => Ok(Decoded::Nothing),
-            Ok(Some(output)) => {
-                let planes = output.planes.map(|plane| (plane.data, plane.stride));
-                copy_planes(output.width, output.height, planes, out);
-                Ok(if output.corrupted {
-                    Decoded::Concealed
-                } else {
-                    Decoded::Picture
-                })
-            }
+            Ok(Outcome::Nothing) => Ok(Decoded::Nothing),
+            Ok(Outcome::Picture) => Ok(Decoded::Picture),
+            Ok(Outcome::Corrupted) => Ok(Decoded::Concealed),
             Err(vpx::Damaged) => Err(DecodeError::Corrupt),
         }
+    }
+
+    fn picture(&self) -> Option<PictureRef<'_>> {
+        let output = self.vpx.picture()?;
+        let planes = output.planes.map(|plane| (plane.data, plane.stride));
+        lent_picture(output.width, output.height, planes)
     }
 }
 

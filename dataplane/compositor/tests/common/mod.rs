@@ -14,7 +14,7 @@ use plenum_compositor::{
     AccessUnit, Codecs, ConferencePolicy, Fonts, Frame, Participant, ParticipantId, Receiver,
     ReceiverId, Sink, Stage, Stream, Wants,
 };
-use plenum_kernels::video::{Picture, Plane, Yuv};
+use plenum_kernels::video::{Picture, PictureRef, Plane, Yuv};
 
 /// Milliseconds between pictures of a sender.
 pub(crate) const FRAME_MS: u64 = 33;
@@ -54,7 +54,10 @@ impl Codecs for Counting {
         let mut log = self.log();
         log.decoders_made += 1;
         log.decoders_now += 1;
-        Ok(Box::new(Flat(self.clone())))
+        Ok(Box::new(Flat {
+            codecs: self.clone(),
+            shown: None,
+        }))
     }
 
     fn encoder(&mut self, config: &EncoderConfig) -> Result<Box<dyn VideoEncoder>, SetupError> {
@@ -77,23 +80,31 @@ impl Codecs for Counting {
 }
 
 /// Decodes what [`flat`] makes.
-struct Flat(Counting);
+struct Flat {
+    codecs: Counting,
+    shown: Option<Picture>,
+}
 
 impl VideoDecoder for Flat {
-    fn decode(&mut self, unit: &[u8], out: &mut Picture) -> Result<Decoded, DecodeError> {
+    fn decode(&mut self, unit: &[u8]) -> Result<Decoded, DecodeError> {
+        self.shown = None;
         let &[b'F', w1, w0, h1, h0, y, u, v] = unit else {
             return Err(DecodeError::Corrupt);
         };
         let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
-        out.resize(side(w1, w0), side(h1, h0));
-        out.fill(Yuv { y, u, v });
+        let shown = self.shown.insert(Picture::new(side(w1, w0), side(h1, h0)));
+        shown.fill(Yuv { y, u, v });
         Ok(Decoded::Picture)
+    }
+
+    fn picture(&self) -> Option<PictureRef<'_>> {
+        self.shown.as_ref().map(Picture::view)
     }
 }
 
 impl Drop for Flat {
     fn drop(&mut self) {
-        self.0.log().decoders_now -= 1;
+        self.codecs.log().decoders_now -= 1;
     }
 }
 

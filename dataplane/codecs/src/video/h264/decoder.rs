@@ -7,12 +7,12 @@
 //! than allowed.
 
 use plenum_h264::{NalType, START_CODE, SliceHead, SliceKind, Sps, nal_units};
-use plenum_kernels::video::Picture;
-use plenum_openh264::{self as openh264, Failure};
+use plenum_kernels::video::PictureRef;
+use plenum_openh264::{self as openh264, Failure, Outcome};
 
 use crate::video::{
     ACCESS_UNIT_BYTES_MAX, DecodeError, Decoded, DecoderConfig, SetupError, VideoDecoder,
-    copy_planes,
+    lent_picture,
 };
 
 /// Slices of one picture. Each may claim all macroblocks once more, so this bounds
@@ -144,7 +144,7 @@ impl Decoder {
 }
 
 impl VideoDecoder for Decoder {
-    fn decode(&mut self, access_unit: &[u8], out: &mut Picture) -> Result<Decoded, DecodeError> {
+    fn decode(&mut self, access_unit: &[u8]) -> Result<Decoded, DecodeError> {
         match access_unit.len() {
             0 => return Err(DecodeError::Empty),
             1..=ACCESS_UNIT_BYTES_MAX => {}
@@ -159,16 +159,9 @@ impl VideoDecoder for Decoder {
             };
         }
         match self.openh264.decode(&self.passed) {
-            Ok(None) => Ok(Decoded::Nothing),
-            Ok(Some(output)) => {
-                let planes = output.planes.map(|plane| (plane.data, plane.stride));
-                copy_planes(output.width, output.height, planes, out);
-                Ok(if output.concealed {
-                    Decoded::Concealed
-                } else {
-                    Decoded::Picture
-                })
-            }
+            Ok(Outcome::Nothing) => Ok(Decoded::Nothing),
+            Ok(Outcome::Picture) => Ok(Decoded::Picture),
+            Ok(Outcome::Concealed) => Ok(Decoded::Concealed),
             Err(Failure::Bitstream) => Err(DecodeError::Corrupt),
             Err(Failure::Library) => {
                 // What it had is lost, and the stream needs a key frame either way.
@@ -176,5 +169,11 @@ impl VideoDecoder for Decoder {
                 Err(DecodeError::Corrupt)
             }
         }
+    }
+
+    fn picture(&self) -> Option<PictureRef<'_>> {
+        let output = self.openh264.picture()?;
+        let planes = output.planes.map(|plane| (plane.data, plane.stride));
+        lent_picture(output.width, output.height, planes)
     }
 }
