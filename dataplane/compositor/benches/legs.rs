@@ -4,7 +4,8 @@
 //! Everybody sends a clip of somebody talking, H.264, and receives 720p at 1.5
 //! Mbit/s. The clock that pictures are due by is simulated, so a machine that is
 //! slower than that is measured all the same; what is counted is the thread's own
-//! time. Before a conference counts, everybody must have received.
+//! time. Before a conference counts, everybody must have received. The allocator is
+//! as it is in a module; `GLIBC_TUNABLES=` before the command makes it as it is elsewhere.
 //!
 //! `cargo bench -p plenum-compositor --bench legs`, with `-- '(a)'` behind it for those
 //! whose name has that. Run as a test it is the smallest conference for a second, to
@@ -12,14 +13,16 @@
 
 #![allow(clippy::print_stdout)]
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use plenum_abi::{H264Level, H264Profile, Nanos, VideoCodec};
 use plenum_codecs::video::testing::TalkingHeads;
 use plenum_codecs::video::{EncoderConfig, Rate, encoder};
 use plenum_compositor::{
-    AccessUnit, ConferencePolicy, Fonts, Frame, Layout, LibraryCodecs, Participant, ParticipantId,
-    Receiver, ReceiverId, Sink, Spent, Stage, Stats, Stream, Wants,
+    ALLOCATOR, AccessUnit, ConferencePolicy, Fonts, Frame, Layout, LibraryCodecs, Participant,
+    ParticipantId, Receiver, ReceiverId, Sink, Spent, Stage, Stats, Stream, Wants,
 };
 use plenum_kernels::video::Picture;
 use rustix::time::{ClockId, clock_gettime};
@@ -201,7 +204,20 @@ fn report(
     );
 }
 
+/// Starts again with the allocator as modules have it, unless that is how it began.
+fn as_in_a_module() {
+    let (name, value) = ALLOCATOR;
+    if std::env::var_os(name).is_none() {
+        let error = Command::new("/proc/self/exe")
+            .args(std::env::args_os().skip(1))
+            .env(name, value)
+            .exec();
+        panic!("starting again: {error}");
+    }
+}
+
 fn main() {
+    as_in_a_module();
     // Cargo says so when it benches.
     let quick = !std::env::args().any(|arg| arg == "--bench");
     let (frames, clips, clip_frames) = if quick {

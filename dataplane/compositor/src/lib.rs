@@ -47,6 +47,18 @@ mod stats;
 mod text;
 mod view;
 
+/// Name and value of what the environment of a process that makes pictures should
+/// hold when it starts: the GNU C library then asks for huge pages, and takes large
+/// blocks from one heap, where pictures lie side by side on them. Pictures are read and
+/// written whole, in many places at once, and with pages of 4 KiB a tenth of decoding
+/// and encoding is looking up where they are (`benches/results/video.md`). Other
+/// libraries pass it over.
+pub const ALLOCATOR: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:\
+     glibc.malloc.top_pad=67108864:glibc.malloc.arena_max=1",
+);
+
 pub use codecs::{Codecs, LibraryCodecs};
 pub use model::{
     AccessUnit, Frame, LABEL_BYTES_MAX, PARTICIPANTS_MAX, Participant, ParticipantId,

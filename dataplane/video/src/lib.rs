@@ -35,6 +35,8 @@ use std::thread;
 
 use plenum_abi::MODULE_THREADS_MAX;
 use plenum_compositor::Fonts;
+
+pub use plenum_compositor::ALLOCATOR;
 use plenum_ring::{Doorbell, ModuleMemory, ModuleMemoryError};
 
 use dispatch::Dispatcher;

@@ -62,7 +62,12 @@ impl Child {
     ) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
         let born_at = clock::monotonic();
-        let process = Command::new("/proc/self/exe")
+        let mut command = Command::new("/proc/self/exe");
+        if let Role::Video(_) = role {
+            let (name, value) = plenum_video::ALLOCATOR;
+            command.env(name, value);
+        }
+        let process = command
             .arg0("plenum")
             .arg(role.name())
             .stdin(theirs.into_fd())

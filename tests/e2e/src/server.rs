@@ -193,13 +193,7 @@ impl Server {
     /// Resident memory of a role in KiB, file mappings and the arena left out.
     #[must_use]
     pub fn anonymous_kib(&self, role: &str) -> u64 {
-        let status = read(Path::new(&format!("/proc/{}/status", self.process(role))));
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"))
-            .and_then(|rest| rest.split_whitespace().next())
-            .and_then(|kib| kib.parse().ok())
-            .unwrap_or(0)
+        memory_kib(self.process(role), "status", "RssAnon:")
     }
 
     /// One request to the REST interface; the answer's status and body.
@@ -313,4 +307,13 @@ fn children(of: u32) -> Vec<u32> {
         .split_whitespace()
         .filter_map(|pid| pid.parse().ok())
         .collect()
+}
+
+/// A figure of a process's memory, by the file in `/proc` and the field that has it, KiB.
+#[must_use]
+pub fn memory_kib(pid: u32, file: &str, field: &str) -> u64 {
+    let text = read(Path::new(&format!("/proc/{pid}/{file}")));
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let word = line.and_then(|rest| rest.split_whitespace().next());
+    word.and_then(|kib| kib.parse().ok()).unwrap_or(0)
 }

@@ -6,7 +6,7 @@ use plenum_abi::VideoCodec;
 use plenum_e2e::baresip::{Baresip, Camera};
 use plenum_e2e::eye::{Clip, Image, pictures_of, source, ssim};
 use plenum_e2e::phone::Phone;
-use plenum_e2e::server::Server;
+use plenum_e2e::server::{Server, memory_kib};
 use plenum_e2e::wait_until;
 
 const RED: [u8; 3] = [254, 0, 0];
@@ -576,7 +576,7 @@ fn a_restless_meeting_neither_freezes_nor_grows() {
         let count = phones.len();
         together(&mut phones, &tones(count, second % 3), seconds(0.9));
         if second % 20 == 19 {
-            let of = |pid: &u32| anonymous_kib(*pid);
+            let of = |pid: &u32| memory_kib(*pid, "status", "RssAnon:");
             memory.push(server.processes("video").iter().map(of).sum::<u64>());
         }
     }
@@ -600,13 +600,14 @@ fn a_restless_meeting_neither_freezes_nor_grows() {
     );
     eprintln!("memory of the modules, KiB: {memory:?}");
     assert!(memory[2] < memory[0] + memory[0] / 4, "{memory:?} KiB");
+    let of = |pid: &u32| memory_kib(*pid, "smaps_rollup", "AnonHugePages:");
+    let huge: u64 = server.processes("video").iter().map(of).sum();
+    eprintln!("of it on huge pages: {huge} KiB");
+    assert!(huge * 2 > memory[2] || !huge_pages_are_to_be_had());
 }
 
-fn anonymous_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    let word = line.and_then(|rest| rest.split_whitespace().next());
-    word.and_then(|kib| kib.parse().ok()).unwrap_or(0)
+/// Some machines are set never to give them.
+fn huge_pages_are_to_be_had() -> bool {
+    let setting = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    setting.is_ok_and(|words| !words.contains("[never]"))
 }
