@@ -95,6 +95,7 @@ pub(crate) fn negotiated_web(config: &mut LegConfig, audio: &WebAudio) {
     config.codecs = codecs;
     config.telephone_event_payload_type = telephone_event.unwrap_or(NO_PAYLOAD_TYPE);
     config.comfort_noise_payload_type = comfort_noise.unwrap_or(NO_PAYLOAD_TYPE);
+    config.red_payload_type = audio.red_payload_type.unwrap_or(0);
     config.packet_ms = audio.packet_ms;
     config.bit_rate_bps_max = audio.opus.map_or(0, |opus| opus.max_average_bit_rate_bps);
     config.flags = config

@@ -37,12 +37,17 @@ pub(crate) struct RemoteStream {
     pub(crate) cryptos: Vec<Crypto>,
 }
 
+/// Redundant audio as browsers offer it for Opus.
+const RED: &str = "red/48000/2";
+
 /// An audio line that is not switched off.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteAudio {
     pub(crate) stream: RemoteStream,
     /// In the far end's order, those that we know.
     pub(crate) formats: Vec<(u8, Format)>,
+    /// Payload type of redundant Opus (RFC 2198).
+    pub(crate) red: Option<u8>,
     /// ID of the audio level header extension.
     pub(crate) audio_level_id: Option<u8>,
     pub(crate) packet_ms: Option<u8>,
@@ -264,10 +269,27 @@ impl RemoteAudio {
             .iter()
             .find(|(_, format)| *format == Format::Codec(AudioCodec::Opus))
             .map(|(number, _)| *number);
-        let opus = attributes(&media.attributes, "fmtp")
-            .filter_map(|value| value.split_once(' '))
-            .find(|(number, _)| opus_type.is_some_and(|wanted| number.parse() == Ok(wanted)))
-            .map_or_else(OpusParameters::default, |(_, parameters)| opus(parameters));
+        let fmtp = |wanted: u8| {
+            attributes(&media.attributes, "fmtp")
+                .filter_map(|value| value.split_once(' '))
+                .find(|(number, _)| number.parse() == Ok(wanted))
+                .map(|(_, parameters)| parameters)
+        };
+        let opus = opus_type
+            .and_then(fmtp)
+            .map_or_else(OpusParameters::default, opus);
+        // RFC 2198 section 5: which formats the frames of a packet may have.
+        let repeats_opus = |number: &u8| {
+            let is_red = rtpmap(*number).is_some_and(|map| map.trim().eq_ignore_ascii_case(RED));
+            let mut of = fmtp(*number).unwrap_or_default().split('/');
+            is_red
+                && of.all(|number| opus_type.is_some_and(|opus| number.trim().parse() == Ok(opus)))
+        };
+        let red = media
+            .fmt
+            .split_ascii_whitespace()
+            .filter_map(|number| number.parse::<u8>().ok().filter(|number| *number < 128))
+            .find(repeats_opus);
         let milliseconds = |name| {
             attribute(&media.attributes, name)
                 .and_then(|value| value.trim().parse::<f32>().ok())
@@ -276,6 +298,7 @@ impl RemoteAudio {
         Self {
             stream,
             formats,
+            red,
             audio_level_id: extensions(media)
                 .find(|(_, uri)| *uri == AUDIO_LEVEL)
                 .map(|(id, _)| id),

@@ -207,8 +207,11 @@ pub struct LegConfig {
     pub layout: u8,
     /// ID of the audio level header extension (RFC 6464) in what we receive; 0 for none.
     pub audio_level_id: u8,
+    /// Payload type of redundant audio (RFC 2198), whose frames are of the codecs above;
+    /// 0, which is PCMU's for good, for none.
+    pub red_payload_type: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
 }
 
 const _: () = assert!(size_of::<LegConfig>() == 216 && align_of::<LegConfig>() == 8);
@@ -228,6 +231,12 @@ impl LegConfig {
             .iter()
             .find(|map| map.codec != 0 && map.payload_type == payload_type)
             .and_then(|map| AudioCodec::from_u8(map.codec))
+    }
+
+    /// Whether what has this payload type is redundant audio.
+    #[must_use]
+    pub const fn is_redundant(&self, payload_type: u8) -> bool {
+        self.red_payload_type != 0 && payload_type == self.red_payload_type
     }
 
     /// The suite, where media is encrypted.

@@ -10,6 +10,7 @@ use crate::dtmf::{DtmfReceiver, EVENT_MAX};
 use crate::jitter::{Arrival, JitterBuffer, JitterConfig, Pop};
 use crate::learning::{AddressLearner, Decision, LearnConfig, RtcpEvidence, RtpEvidence};
 use crate::packet::{Kind, RTP_HEADER_LEN, RtpPacket, classify, header_len};
+use crate::red::{self, BLOCKS_MAX, Blocks};
 use crate::rtcp::{Compound, RtcpPacket, TransportFeedback};
 
 /// Every part of a parsed packet lies in the datagram, in order.
@@ -136,6 +137,17 @@ pub fn jitter(data: &[u8]) {
         {
             inserted += 1;
         }
+        if what & 0x20 != 0 {
+            // As redundancy has it, and as a liar would.
+            let before = sequence.wrapping_sub(u16::from(b % 4));
+            let earlier = Arrival {
+                sequence: before,
+                timestamp: timestamp.wrapping_sub(u32::from(b % 4) * 160 + u32::from(c % 2) * 7),
+                ..arrival
+            };
+            buffer.fill(Nanos(now), earlier, u64::from(before));
+            assert!(!buffer.lacks(before), "a gap that was filled");
+        }
         if what & 0x10 == 0 {
             continue;
         }
@@ -171,7 +183,33 @@ pub fn jitter(data: &[u8]) {
         assert!(buffer.target().as_millis() <= 200);
     }
     let counters = buffer.counters();
-    assert!(counters.played + counters.discarded <= inserted);
+    assert!(counters.played + counters.discarded <= inserted + counters.filled);
+}
+
+/// Frames of a redundant payload lie in it, one behind the other to its end, and what
+/// is written of two of them reads as it was.
+pub fn red(data: &[u8]) {
+    let Some(blocks) = Blocks::parse(data) else {
+        return;
+    };
+    let mut end = data.len();
+    let newest = blocks.newest();
+    assert_eq!((newest.bytes.end, newest.timestamp_offset), (end, 0));
+    end = newest.bytes.start;
+    for (packets, block) in blocks.earlier() {
+        assert_eq!(block.bytes.end, end);
+        assert!(usize::from(packets) < BLOCKS_MAX && block.payload_type < 128);
+        end = block.bytes.start;
+        let mut out = [0; 4_096];
+        let earlier = (block.timestamp_offset, &data[block.bytes.clone()]);
+        let sound = &data[newest.bytes.clone()];
+        let Some(len) = red::write(&mut out, newest.payload_type, earlier, sound) else {
+            continue;
+        };
+        let again = Blocks::parse(&out[..len]).expect("what we wrote");
+        assert_eq!(&out[again.newest().bytes.clone()], sound);
+    }
+    assert!(end > 0, "a header stands before the frames");
 }
 
 /// Digits are digits, no timestamp gives two of them in a row, and an event
@@ -343,6 +381,30 @@ mod tests {
     #[test]
     fn jitter_buffers() {
         each_random(2_000, 3_000, super::jitter);
+    }
+
+    #[test]
+    fn redundancy() {
+        each_random(20_000, 64, super::red);
+        let valid = [
+            0x80 | 9,
+            0x1e,
+            0,
+            3,
+            0x80 | 9,
+            0x0f,
+            0,
+            2,
+            9,
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+        ];
+        super::red(&valid);
+        each_mutant(20_000, &valid, super::red);
     }
 
     #[test]

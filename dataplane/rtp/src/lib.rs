@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! datagram -> packet::classify -> (srtp) -> packet::RtpPacket -> learning
-//!     -> reception -> dtmf | comfort_noise | jitter -> mixer
+//!     -> reception -> dtmf | comfort_noise | red -> jitter -> mixer
 //!                     video -> compositor
 //!     -> rtcp::Compound -> rtcp::SenderView
 //! ```
@@ -24,6 +24,7 @@ pub mod jitter;
 pub mod learning;
 pub mod packet;
 pub mod reception;
+pub mod red;
 pub mod rtcp;
 pub mod video;
 

@@ -314,6 +314,12 @@ impl Driver {
         self.sends.pool.out()
     }
 
+    /// Slots that [`Self::send_buffer`] has at once.
+    #[must_use]
+    pub fn send_buffers_free(&self) -> usize {
+        self.sends.pool.available()
+    }
+
     /// The bytes of a lease, received or to be sent.
     #[must_use]
     pub fn bytes(&self, lease: &Lease) -> &[u8] {

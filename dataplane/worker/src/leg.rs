@@ -11,6 +11,7 @@
 
 mod inbound;
 mod outbound;
+mod redundancy;
 
 use std::sync::atomic::Ordering;
 
@@ -32,6 +33,8 @@ use crate::events::Events;
 use crate::playout::Playout;
 use crate::report::{Reports, ReportsConfig};
 use crate::transports::{Bundle, Route};
+
+use redundancy::Redundancy;
 
 pub(crate) use inbound::Inbound;
 pub(crate) use outbound::Exit;
@@ -73,6 +76,7 @@ pub(crate) struct Leg {
     stream: Option<Stream>,
     dtmf_in: DtmfReceiver,
     dtmf_out: DtmfSender,
+    redundancy: Redundancy,
     reports: Reports,
     /// Added to the conference's media clock; settled by the first packet sent.
     timestamp_offset: Option<u32>,
@@ -277,6 +281,7 @@ impl Leg {
             stream: None,
             dtmf_in: DtmfReceiver::new(clock_hz),
             dtmf_out: DtmfSender::new(clock_hz),
+            redundancy: Redundancy::default(),
             reports: Reports::new(now, &reports_config(&config, clock_hz), rng),
             timestamp_offset: None,
             timestamp_before: None,

@@ -127,6 +127,45 @@ impl Playout {
         held: Held,
         driver: &Driver,
     ) -> Result<(), Refused> {
+        let (arrival, queued) = self.queue(config, heard, held, driver)?;
+        self.jitter
+            .insert(now, arrival, queued)
+            .map_err(|rejected| match rejected.reason {
+                RejectReason::Late => Refused::Late,
+                _ => Refused::Discarded,
+            })
+    }
+
+    /// Whether packets are missing before this one, which is about to come.
+    pub(crate) const fn has_gap_before(&self, sequence: u16) -> bool {
+        !self.jitter.follows(sequence)
+    }
+
+    /// Takes a frame that a later packet brought along, where it is still lacking.
+    pub(crate) fn fill(
+        &mut self,
+        now: Nanos,
+        config: &LegConfig,
+        heard: &Heard,
+        held: Held,
+        driver: &Driver,
+    ) {
+        if !self.jitter.lacks(heard.sequence) {
+            return;
+        }
+        if let Ok((arrival, queued)) = self.queue(config, heard, held, driver) {
+            self.jitter.fill(now, arrival, queued);
+        }
+    }
+
+    /// A packet as the jitter buffer takes it.
+    fn queue(
+        &mut self,
+        config: &LegConfig,
+        heard: &Heard,
+        held: Held,
+        driver: &Driver,
+    ) -> Result<(Arrival, Queued), Refused> {
         let payload = held.bytes(driver);
         let is_noise = heard.payload_type == config.comfort_noise_payload_type
             && heard.payload_type != NO_PAYLOAD_TYPE;
@@ -152,20 +191,12 @@ impl Playout {
             marker: heard.marker,
             discontinuous,
         };
-        self.jitter
-            .insert(
-                now,
-                arrival,
-                Queued {
-                    held,
-                    kind,
-                    level_dbov: heard.level_dbov,
-                },
-            )
-            .map_err(|rejected| match rejected.reason {
-                RejectReason::Late => Refused::Late,
-                _ => Refused::Discarded,
-            })
+        let queued = Queued {
+            held,
+            kind,
+            level_dbov: heard.level_dbov,
+        };
+        Ok((arrival, queued))
     }
 
     /// A packet of the stream that carries no sound (telephone-event): its

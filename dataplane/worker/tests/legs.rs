@@ -16,6 +16,8 @@ use plenum_abi::{
 };
 use plenum_ring::{Arena, Doorbell, WorkerView};
 use plenum_rtp::packet::{RTP_HEADER_LEN, RtpHeader, RtpPacket};
+use plenum_rtp::red::HEADERS_LEN;
+use plenum_rtp::rtcp::{CompoundWriter, ReportBlock};
 use plenum_srtp::{Receiver, Sender, TAIL_MAX};
 use plenum_uring::SocketOptions;
 use plenum_worker::{LegSockets, Worker, WorkerSetup};
@@ -121,6 +123,9 @@ impl Estate {
 /// The header extension with a packet's level.
 const LEVEL_ID: u8 = 5;
 
+/// Payload type of redundant audio.
+const RED: u8 = 98;
+
 /// The far end of a leg.
 struct Phone {
     slot: u32,
@@ -133,6 +138,10 @@ struct Phone {
     loud: bool,
     /// The level that its packets tell (RFC 6464), where they tell one.
     claims: Option<u8>,
+    /// What it sends is sent again with the next packet (RFC 2198).
+    repeats: bool,
+    /// One packet in so many does not arrive.
+    loses_every: u64,
     heard: Vec<(RtpHeader, bool)>,
 }
 
@@ -152,6 +161,8 @@ impl Phone {
             next: AtomicU64::new(500),
             loud: true,
             claims: None,
+            repeats: false,
+            loses_every: u64::MAX,
             heard: Vec::new(),
         }
     }
@@ -178,6 +189,7 @@ impl Phone {
             telephone_event_payload_type: 101,
             comfort_noise_payload_type: NO_PAYLOAD_TYPE,
             audio_level_id: LEVEL_ID,
+            red_payload_type: RED,
             packet_ms: 20,
             srtp_suite: self.sender.as_ref().map_or(0, |_| SUITE as u8),
             tx_keys: self.keys[0],
@@ -203,10 +215,12 @@ impl Phone {
         });
         let extension = extension.unwrap_or_default();
         let begin = RTP_HEADER_LEN + extension.len();
-        let mut buffer = vec![0; begin + 160 + TAIL_MAX];
+        let payload = self.payload();
+        let plain = begin + payload.len();
+        let mut buffer = vec![0; plain + TAIL_MAX];
         let header = RtpHeader {
             marker: false,
-            payload_type: 0,
+            payload_type: if self.repeats { RED } else { 0 },
             sequence: index as u16,
             timestamp: (index as u32) * 160,
             ssrc: 77 + self.slot,
@@ -214,15 +228,7 @@ impl Phone {
         header.write(&mut buffer);
         buffer[0] |= u8::from(!extension.is_empty()) << 4;
         buffer[RTP_HEADER_LEN..begin].copy_from_slice(&extension);
-        let sample = |n: usize| match (self.loud, n % 16 < 8) {
-            (true, true) => 0x10,
-            (true, false) => 0x90,
-            (false, _) => 0xff,
-        };
-        for (n, byte) in buffer[begin..begin + 160].iter_mut().enumerate() {
-            *byte = sample(n);
-        }
-        let plain = begin + 160;
+        buffer[begin..plain].copy_from_slice(&payload);
         let len = match &mut self.sender {
             Some(sender) => sender.protect_rtp(&self.next, &mut buffer, plain).unwrap(),
             None => {
@@ -234,8 +240,31 @@ impl Phone {
         buffer
     }
 
+    /// 20 ms of a tone or of nothing, and with redundancy the same before it.
+    fn payload(&self) -> Vec<u8> {
+        let sample = |n: usize| match (self.loud, n % 16 < 8) {
+            (true, true) => 0x10,
+            (true, false) => 0x90,
+            (false, _) => 0xff,
+        };
+        let frame: Vec<u8> = (0..160).map(sample).collect();
+        if !self.repeats {
+            return frame;
+        }
+        let mut payload = vec![0; HEADERS_LEN + 2 * frame.len()];
+        plenum_rtp::red::write(&mut payload, 0, (160, &frame), &frame).unwrap();
+        payload
+    }
+
     fn say(&mut self) {
         let packet = self.packet();
+        if self
+            .next
+            .load(Ordering::Relaxed)
+            .is_multiple_of(self.loses_every)
+        {
+            return;
+        }
         self.socket.send_to(&packet, self.leg).unwrap();
     }
 
@@ -615,4 +644,70 @@ fn a_level_is_believed_where_it_is_silence() {
         let stats = &stats.leg(0).unwrap().stats;
         assert_eq!(stats.rx_discarded.load(Ordering::Relaxed), 0);
     }
+}
+
+/// A frame that was lost is there with the next packet, so that nothing is made up.
+#[test]
+fn what_is_sent_twice_is_not_missed() {
+    let made_up = |repeats: bool| {
+        let mut estate = Estate::new();
+        let mut worker = estate.worker();
+        estate.open_room(0);
+        let mut phones = vec![Phone::new(&estate, 0, true), Phone::new(&estate, 1, true)];
+        (phones[0].repeats, phones[0].loses_every) = (repeats, 5);
+        phones.iter().for_each(|phone| phone.join(&estate));
+        settle(&mut worker, &estate);
+        talk(&mut worker, &mut phones, Duration::from_millis(1_500));
+        let view = estate.view();
+        let stats = &view.leg(0).unwrap().stats;
+        assert_eq!(stats.rx_discarded.load(Ordering::Relaxed), 0);
+        let lost = stats.rx_lost.load(Ordering::Relaxed);
+        assert!((11..=16).contains(&lost), "{lost} lost of 75");
+        assert!(phones[1].heard.iter().filter(|(_, loud)| *loud).count() > 50);
+        stats.rx_concealed.load(Ordering::Relaxed)
+    };
+    let (without, with) = (made_up(false), made_up(true));
+    assert!(without >= 10, "{without} frames made up");
+    assert!(with <= 2, "{with} frames made up");
+}
+
+#[test]
+fn a_far_end_that_loses_many_packets_is_sent_everything_twice() {
+    let mut estate = Estate::new();
+    let mut worker = estate.worker();
+    estate.open_room(0);
+    let mut phones = vec![Phone::new(&estate, 0, false), Phone::new(&estate, 1, false)];
+    phones.iter().for_each(|phone| phone.join(&estate));
+    settle(&mut worker, &estate);
+    talk(&mut worker, &mut phones, Duration::from_millis(200));
+    let mut sent_while = |percent: u32| {
+        let block = ReportBlock {
+            ssrc: 0xabcd_0001,
+            fraction_lost: (percent * 256 / 100) as u8,
+            ..ReportBlock::default()
+        };
+        let mut report = [0; 128];
+        let len = CompoundWriter::new(&mut report)
+            .receiver_report(78, &[block])
+            .cname(78, b"phone")
+            .finish()
+            .unwrap();
+        let rtcp = estate.sockets[1][1].local_addr().unwrap();
+        phones[1].socket.send_to(&report[..len], rtcp).unwrap();
+        talk(&mut worker, &mut phones, Duration::from_millis(100));
+        phones[1].heard.clear();
+        talk(&mut worker, &mut phones, Duration::from_millis(300));
+        let types = phones[1]
+            .heard
+            .iter()
+            .map(|(header, _)| header.payload_type);
+        let twice = types.filter(|payload_type| *payload_type == RED).count();
+        (phones[1].heard.len(), twice)
+    };
+    assert!(matches!(sent_while(3), (12..=18, 0)));
+    let (sent, twice) = sent_while(10);
+    assert!(sent >= 12 && twice == sent, "{twice} of {sent}");
+    let (sent, twice) = sent_while(3);
+    assert!(twice == sent, "still {twice} of {sent}");
+    assert!(matches!(sent_while(0), (12..=18, 0)));
 }

@@ -232,6 +232,13 @@
       bytes: found.bytesReceived + found.headerBytesReceived } : null;
   };
 
+  // Bytes of sound in each packet that we send.
+  me.soundBytes = async () => {
+    const reports = [...(await connection.getStats()).values()];
+    const sent = reports.find((report) => report.type === "outbound-rtp" && report.kind === "audio");
+    return sent.bytesSent / sent.packetsSent;
+  };
+
   window.plenum = me;
   return true;
 })()

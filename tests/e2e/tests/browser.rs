@@ -395,6 +395,8 @@ fn a_browser_on_a_bad_network_hears_and_sees() {
         hears(&mut ann, PHONE_HZ, 660.0);
         std::thread::sleep(Duration::from_secs(2));
         assert!(proxy.carried().delivered > 100, "the network is in use");
+        let bytes = ann.run("plenum.soundBytes()").as_f64().unwrap_or(0.0);
+        assert!(bytes > 130.0, "{bytes} in a packet: each frame goes twice");
 
         proxy.set(Link {
             loss_percent: 10.0,

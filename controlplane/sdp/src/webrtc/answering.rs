@@ -123,6 +123,7 @@ fn audio(session: &Session, media: &Media) -> Option<Line> {
             matches!(format, Format::TelephoneEvent { .. })
         }),
         comfort_noise_payload_type: find(|format| *format == Format::ComfortNoise),
+        red_payload_type: remote.red.filter(|_| has_opus),
         packet_ms: PACKET_MS,
         direction: offer::direction(session, media),
         opus: has_opus.then_some(remote.opus),
@@ -235,6 +236,18 @@ fn write_head(
     transport: &mut RemoteTransport,
 ) {
     let _ = write!(out, "m={} 9 {}", media.media, media.proto);
+    if let Line::Audio(
+        WebAudio {
+            red_payload_type: Some(number),
+            ..
+        },
+        _,
+    ) = line
+    {
+        // First, since browsers send what stands there: a frame that is lost comes
+        // again with the next.
+        let _ = write!(out, " {number}");
+    }
     match line {
         Line::Audio(_, formats) | Line::Silent(formats) => {
             for (number, _) in formats {
@@ -285,6 +298,12 @@ fn write_body(out: &mut String, line: &Line, local: &LocalWeb) {
             out.push_str("a=inactive\r\n");
         }
         Line::Audio(audio, formats) => {
+            if let (Some(red), Some((opus, _))) = (audio.red_payload_type, audio.codecs.first()) {
+                let _ = write!(
+                    out,
+                    "a=rtpmap:{red} red/48000/2\r\na=fmtp:{red} {opus}/{opus}\r\n"
+                );
+            }
             write_formats(out, formats);
             let _ = write!(out, "a={}\r\n", audio.direction.attribute());
             if audio.direction.send {

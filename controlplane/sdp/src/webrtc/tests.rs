@@ -161,6 +161,7 @@ fn a_browser_joins_with_everything() {
     assert_eq!(audio.telephone_event_payload_type, Some(110));
     assert_eq!(audio.direction, Direction::BOTH);
     assert!(audio.opus.unwrap().in_band_fec);
+    assert_eq!(audio.red_payload_type, Some(63));
     let main = main.unwrap();
     assert_eq!(main.mid, "1");
     let types: Vec<_> = main
@@ -180,7 +181,7 @@ fn a_browser_joins_with_everything() {
     assert!(sdp.starts_with("v=0\r\no=- 4711 3 IN IP4 127.0.0.1\r\n"));
     assert!(sdp.contains("a=group:BUNDLE 0 1 2 3\r\n"), "{sdp}");
     let first = part(&sdp, 0);
-    assert!(first.starts_with("m=audio 9 UDP/TLS/RTP/SAVPF 111 110\r\n"));
+    assert!(first.starts_with("m=audio 9 UDP/TLS/RTP/SAVPF 63 111 110\r\n"));
     for line in [
         "a=setup:passive",
         "a=ice-ufrag:AAAbcdef",

@@ -92,6 +92,8 @@ pub struct WebAudio {
     pub telephone_event_payload_type: Option<u8>,
     /// Payload type of comfort noise (RFC 3389), if agreed.
     pub comfort_noise_payload_type: Option<u8>,
+    /// Payload type of redundant Opus (RFC 2198), if agreed. The browser sends it then.
+    pub red_payload_type: Option<u8>,
     /// Milliseconds of sound in each packet we send.
     pub packet_ms: u8,
     /// Seen from us.

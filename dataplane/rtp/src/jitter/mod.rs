@@ -223,6 +223,49 @@ impl<T> JitterBuffer<T> {
         Ok(())
     }
 
+    /// Whether this is the packet after the newest: nothing is missing between them.
+    #[must_use]
+    pub const fn follows(&self, sequence: u16) -> bool {
+        self.begun && sequence == (self.highest_sequence as u16).wrapping_add(1)
+    }
+
+    /// Whether this packet is missing and would still be in time: nothing was made up
+    /// in its place yet. Ask after the packet that brought it was stored.
+    #[must_use]
+    pub fn lacks(&self, sequence: u16) -> bool {
+        let step = sequence.wrapping_sub(self.highest_sequence as u16) as i16;
+        let sequence = self.highest_sequence + i64::from(step);
+        let waits = sequence - self.next_sequence;
+        self.begun
+            && (-MAX_MISORDER..0).contains(&i64::from(step))
+            && waits >= 0
+            && waits * self.packet_ticks >= self.held
+            && self.slot(sequence).is_none()
+    }
+
+    /// Stores a packet that a later one brought along (RFC 2198), where it
+    /// [is lacking](Self::lacks); elsewhere it is dropped. It says nothing of how
+    /// long the path takes.
+    pub fn fill(&mut self, now: Nanos, arrival: Arrival, item: T) {
+        if !self.lacks(arrival.sequence) {
+            return;
+        }
+        let back = self.highest_sequence as u16;
+        let step = arrival
+            .timestamp
+            .wrapping_sub(self.highest_timestamp as u32) as i32;
+        self.counters.filled += 1;
+        self.put(Slot {
+            sequence: self.highest_sequence - i64::from(back.wrapping_sub(arrival.sequence)),
+            timestamp: self.highest_timestamp + i64::from(step),
+            ticks: arrival.ticks.min(self.packet_ticks_max),
+            marker: arrival.marker,
+            discontinuous: arrival.discontinuous,
+            arrived: now,
+            item: Some(item),
+        });
+    }
+
     /// Notes a packet of the stream that has no sound to play (a telephone
     /// event, a payload type that nobody negotiated), so that its sequence
     /// number is not taken for loss.

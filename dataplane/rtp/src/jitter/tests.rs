@@ -71,6 +71,48 @@ fn the_first_packet_plays_after_the_initial_delay() {
 }
 
 #[test]
+fn a_lost_packet_that_the_next_one_brought_is_played() {
+    let mut buffer = playing(10);
+    let target = buffer.target();
+    // 12 is lost, and 13 has it.
+    assert!(!buffer.lacks(12), "the newest that is known of is 11");
+    buffer.insert(at(260), sound(13), 13).unwrap();
+    assert!(buffer.lacks(12) && !buffer.lacks(11) && !buffer.lacks(13) && !buffer.lacks(14));
+    buffer.fill(at(260), sound(12), 12);
+    buffer.fill(at(260), sound(11), 99);
+    assert!(!buffer.lacks(12));
+    for (step, n) in (0..).zip(10..=13) {
+        assert_eq!(assert_packet(buffer.pop(at(260 + 20 * step)), n), 0, "{n}");
+    }
+    assert_eq!(buffer.counters().filled, 1);
+    assert_eq!(buffer.counters().concealed, 0);
+    assert_eq!(buffer.target(), target, "it says nothing of the path");
+}
+
+#[test]
+fn what_was_made_up_already_is_not_played_as_well() {
+    let mut buffer = playing(10);
+    assert_packet(buffer.pop(at(240)), 10);
+    assert_packet(buffer.pop(at(260)), 11);
+    assert_missing(buffer.pop(at(280)), None);
+    buffer.insert(at(285), sound(13), 13).unwrap();
+    assert!(!buffer.lacks(12), "its time has passed");
+    buffer.fill(at(285), sound(12), 12);
+    assert_packet(buffer.pop(at(300)), 13);
+    assert_eq!(buffer.counters().filled, 0);
+}
+
+#[test]
+fn a_stream_does_not_begin_with_what_was_brought_along() {
+    let mut buffer = buffer();
+    buffer.fill(at(0), sound(4), 4);
+    assert_eq!(buffer.level(), 0);
+    buffer.insert(at(0), sound(5), 5).unwrap();
+    buffer.fill(at(0), sound(4), 4);
+    assert_packet(buffer.pop(at(60)), 5);
+}
+
+#[test]
 fn packets_that_overtook_the_first_do_not_make_it_late() {
     let mut buffer = buffer();
     buffer.insert(at(0), sound(1), 1).unwrap();

@@ -144,6 +144,8 @@ pub struct JitterCounters {
     pub lost: u64,
     /// Stored packets dropped unplayed: delay above the maximum, or no room.
     pub discarded: u64,
+    /// Missing packets that a later one brought along in time.
+    pub filled: u64,
     /// Restarts of the stream: sequence or timestamp jumped.
     pub restarts: u64,
     /// Times that [`Pop::Missing`] was returned.

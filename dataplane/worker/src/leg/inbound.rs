@@ -17,6 +17,7 @@ use plenum_pool::Lease;
 use plenum_rtp::learning::{Decision, RtcpEvidence, RtpEvidence};
 use plenum_rtp::packet::{Kind, RtpPacket, classify};
 use plenum_rtp::reception::{Reception, Sequence};
+use plenum_rtp::red::{BLOCKS_MAX, Blocks, EARLIER_BYTES_MAX};
 use plenum_srtp::{Receiver, Reject};
 use plenum_uring::Driver;
 
@@ -25,6 +26,9 @@ use crate::counters::{add, set};
 use crate::events::Events;
 use crate::playout::{Heard, Refused};
 use crate::shelf::Held;
+
+/// Slots to send from that redundancy leaves alone.
+const SEND_BUFFERS_KEPT: usize = 512;
 
 /// A datagram and where it belongs.
 pub(crate) struct Inbound {
@@ -43,6 +47,46 @@ fn audio_level(packet: &RtpPacket<'_>, id: u8) -> Option<u8> {
     }
     let element = packet.extension_element(id)?;
     element.first().map(|byte| byte & 0x7f)
+}
+
+/// The earlier frames of a redundant payload, each in a slot of its own; `at` is where
+/// the payload begins. Slots to send from are used for it, and never the last ones:
+/// what is said to everybody goes before what one has missed.
+fn copy_earlier(
+    blocks: &Blocks,
+    heard: &Heard,
+    lease: &Lease,
+    at: usize,
+    driver: &mut Driver,
+) -> [Option<(Heard, Held)>; BLOCKS_MAX - 1] {
+    let mut copies = [const { None }; BLOCKS_MAX - 1];
+    for (copy, (packets, block)) in copies.iter_mut().zip(blocks.earlier()) {
+        if driver.send_buffers_free() < SEND_BUFFERS_KEPT || block.bytes.is_empty() {
+            continue;
+        }
+        let mut bytes = [0; EARLIER_BYTES_MAX];
+        let bytes = &mut bytes[..block.bytes.len()];
+        let from = at + block.bytes.start..at + block.bytes.end;
+        bytes.copy_from_slice(&driver.bytes(lease)[from]);
+        let Some(mut own) = driver.send_buffer() else {
+            continue;
+        };
+        if !own.set_len(bytes.len()) {
+            driver.release(own);
+            continue;
+        }
+        driver.bytes_mut(&mut own).copy_from_slice(bytes);
+        let earlier = Heard {
+            payload_type: block.payload_type,
+            sequence: heard.sequence.wrapping_sub(packets),
+            timestamp: heard.timestamp.wrapping_sub(block.timestamp_offset),
+            marker: false,
+            // It was in its own packet; the present one is the best guess.
+            level_dbov: heard.level_dbov,
+        };
+        *copy = Some((earlier, Held::new(own)));
+    }
+    copies
 }
 
 impl Leg {
@@ -78,6 +122,7 @@ impl Leg {
     pub(crate) fn is_sound(&self, packet: &[u8]) -> bool {
         let payload_type = packet[1] & 0x7f;
         self.config.rx_codec(payload_type).is_some()
+            || self.config.is_redundant(payload_type)
             || payload_type == self.config.telephone_event_payload_type
             || payload_type == self.config.comfort_noise_payload_type
     }
@@ -111,7 +156,7 @@ impl Leg {
             return driver.release(inbound.lease);
         };
         let header = packet.header;
-        let payload = packet.payload_range();
+        let mut payload = packet.payload_range();
         // Authentic by now; told in the clear all the same (RFC 6904 is not used).
         let level_dbov = audio_level(&packet, self.config.audio_level_id);
         let evidence = RtpEvidence {
@@ -183,19 +228,33 @@ impl Leg {
             self.playout.skip(header.sequence);
             return driver.release(inbound.lease);
         }
-        if let Some(codec) = self.config.rx_codec(header.payload_type) {
-            set(&stats.rx_codec, codec as u64);
-        }
-        let lease = &mut inbound.lease;
-        let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
-        debug_assert!(trimmed, "a payload lies within its packet");
-        let heard = Heard {
+        let mut heard = Heard {
             payload_type: header.payload_type,
             sequence: header.sequence,
             timestamp: header.timestamp,
             marker: header.marker,
             level_dbov,
         };
+        let mut earlier = [const { None }; BLOCKS_MAX - 1];
+        if self.config.is_redundant(header.payload_type) {
+            let bytes = &driver.bytes(&inbound.lease)[payload.clone()];
+            let Some(blocks) = Blocks::parse(bytes) else {
+                add(&stats.rx_discarded, 1);
+                return driver.release(inbound.lease);
+            };
+            if self.playout.has_gap_before(header.sequence) {
+                earlier = copy_earlier(&blocks, &heard, &inbound.lease, payload.start, driver);
+            }
+            let newest = blocks.newest();
+            heard.payload_type = newest.payload_type;
+            payload = payload.start + newest.bytes.start..payload.start + newest.bytes.end;
+        }
+        if let Some(codec) = self.config.rx_codec(heard.payload_type) {
+            set(&stats.rx_codec, codec as u64);
+        }
+        let lease = &mut inbound.lease;
+        let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
+        debug_assert!(trimmed, "a payload lies within its packet");
         let held = Held::new(inbound.lease);
         match self
             .playout
@@ -204,6 +263,10 @@ impl Leg {
             Ok(()) => {}
             Err(Refused::Late) => add(&stats.rx_late, 1),
             Err(Refused::Discarded | Refused::Malformed) => add(&stats.rx_discarded, 1),
+        }
+        for (heard, held) in earlier.into_iter().flatten() {
+            self.playout
+                .fill(inbound.now, &self.config, &heard, held, driver);
         }
     }
 

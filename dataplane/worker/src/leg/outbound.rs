@@ -15,6 +15,7 @@ use plenum_uring::Driver;
 use rand::Rng;
 
 use super::Leg;
+use super::redundancy::PAYLOAD_LEN_MAX;
 use crate::counters::add;
 use crate::outbox::Outbox;
 use crate::transports::Route;
@@ -80,10 +81,41 @@ impl Leg {
             // A digit takes the place of the sound while it lasts (RFC 4733 section 2.5.1.2).
             let payload_type = self.config.telephone_event_payload_type;
             let header = self.header(payload_type, digit.marker, digit.timestamp, record);
+            self.redundancy.forget();
             return self.send_rtp(header, &digit.payload, record, exit);
+        }
+        if self.config.red_payload_type != 0 {
+            return self.send_redundant(payload_type, timestamp, packet, record, exit);
         }
         let header = self.header(payload_type, packet.marker, timestamp, record);
         self.send_rtp(header, packet.payload, record, exit);
+    }
+
+    /// Sends sound to a far end that takes redundancy; with the frame before it while
+    /// many are lost.
+    fn send_redundant(
+        &mut self,
+        payload_type: u8,
+        timestamp: u32,
+        packet: &Packet<'_>,
+        record: &LegRecord,
+        exit: &mut Exit<'_>,
+    ) {
+        let mut both = [0; PAYLOAD_LEN_MAX];
+        let loss_percent = self.reports.loss_percent();
+        let len = self.redundancy.wrap(
+            loss_percent,
+            payload_type,
+            timestamp,
+            packet.payload,
+            &mut both,
+        );
+        let (payload_type, payload) = match len {
+            Some(len) => (self.config.red_payload_type, &both[..len]),
+            None => (payload_type, packet.payload),
+        };
+        let header = self.header(payload_type, packet.marker, timestamp, record);
+        self.send_rtp(header, payload, record, exit);
     }
 
     fn header(
