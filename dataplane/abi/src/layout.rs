@@ -18,7 +18,7 @@ use crate::{
 /// First bytes of an arena.
 pub const ARENA_MAGIC: u64 = u64::from_le_bytes(*b"PlenumAr");
 /// Version of everything in this crate.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// Most workers of one dataplane.
 pub const MAX_WORKERS: u32 = 256;
 /// Most legs of one worker.

@@ -53,7 +53,7 @@ pub use module::{
     AccessUnitHead, Begin, DownKind, FRAME_RECEIVERS_MAX, FrameHead, InConference, MODULE_MAGIC,
     MODULE_RECORD_BYTES_MAX, MODULE_THREADS_MAX, MODULE_VERSION, MODULES_MAX, ModuleConference,
     ModuleEnd, ModuleHeader, ModuleLayout, ModuleParticipant, ModuleReceiver, ModuleRings,
-    SourceSize, StreamNote, UpKind, participant_flags, receiver_flags,
+    SourceSize, SourceWanted, StreamNote, UpKind, participant_flags, receiver_flags,
 };
 pub use record::{
     ConferenceRecord, DoubleBuffered, LegRecord, PathState, RX_STREAMS, ReceiveStream, SlotState,
@@ -73,6 +73,6 @@ pub use video::{
     H264Level, H264Profile, PROFILE_LEVEL_ID_LEN, ProfileLevelId, VideoLimits, macroblocks,
 };
 pub use video_stream::{
-    SetText, SetVideo, SetViewPolicy, TEXT_MAX, Text, VIDEO_RX_STREAMS, VideoConfig, VideoFlags,
-    VideoPayload, VideoRecord, VideoStats, ViewPolicy,
+    LAYERS_MAX, RID_LEN_MAX, SetText, SetVideo, SetViewPolicy, TEXT_MAX, Text, VIDEO_RX_STREAMS,
+    VideoConfig, VideoFlags, VideoPayload, VideoRecord, VideoStats, ViewPolicy,
 };

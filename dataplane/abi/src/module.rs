@@ -27,7 +27,7 @@ use crate::{RingHeader, SlotRef, Text, ViewPolicy};
 /// First bytes of a module's memory.
 pub const MODULE_MAGIC: u64 = u64::from_le_bytes(*b"PlenumVi");
 /// Version of everything in this file.
-pub const MODULE_VERSION: u32 = 1;
+pub const MODULE_VERSION: u32 = 2;
 /// Most video modules of a server; each is a bit of a word.
 pub const MODULES_MAX: usize = 64;
 /// Most threads of one module that make pictures.
@@ -405,6 +405,8 @@ pub enum DownKind {
     RequestKeyFrame = 2,
     /// The size of a stream's pictures changed ([`SourceSize`]).
     SourceSize = 3,
+    /// How many rows of a stream are of use ([`SourceWanted`]).
+    SourceWanted = 4,
 }
 
 impl DownKind {
@@ -415,6 +417,7 @@ impl DownKind {
             1 => Self::Frame,
             2 => Self::RequestKeyFrame,
             3 => Self::SourceSize,
+            4 => Self::SourceWanted,
             _ => return None,
         })
     }
@@ -458,6 +461,21 @@ pub struct SourceSize {
     pub width: u32,
     /// Height, pixels.
     pub height: u32,
+}
+
+/// Head of [`DownKind::SourceWanted`]. Said when it changes, and to a worker that began
+/// anew.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq,
+)]
+#[repr(C)]
+pub struct SourceWanted {
+    /// The video stream.
+    pub stream: SlotRef,
+    /// Rows of the largest pane that it is in; 0 where nobody sees it.
+    pub rows: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 #[cfg(test)]

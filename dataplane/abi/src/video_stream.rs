@@ -140,13 +140,16 @@ pub struct VideoConfig {
     /// With BUNDLED: the m-line's identification tag (RFC 8843 section 15), zeros after
     /// its end; all zeros where it is longer, and packets are told apart without it.
     pub mid: [u8; 6],
+    /// With BUNDLED: the RIDs (RFC 8852) of the layers that the far end sends (RFC 8853), each
+    /// as [`Self::rid_of`] has it; none in use where it sends one plain stream.
+    pub rids: [[u8; RID_LEN_MAX]; LAYERS_MAX],
     /// Keys under which we send.
     pub tx_keys: MasterKeys,
     /// Keys under which we receive.
     pub rx_keys: MasterKeys,
 }
 
-const _: () = assert!(size_of::<VideoConfig>() == 232 && align_of::<VideoConfig>() == 8);
+const _: () = assert!(size_of::<VideoConfig>() == 280 && align_of::<VideoConfig>() == 8);
 
 impl VideoConfig {
     /// What we send: the first payload type in use.
@@ -192,6 +195,33 @@ impl VideoConfig {
             place.copy_from_slice(tag.as_bytes());
         }
         mid
+    }
+
+    /// An element of [`VideoConfig::rids`]: zeros after its end; all zeros, which is no RID,
+    /// where it is longer than [`RID_LEN_MAX`].
+    #[must_use]
+    pub fn rid_of(rid: &[u8]) -> [u8; RID_LEN_MAX] {
+        let mut padded = [0; RID_LEN_MAX];
+        if let Some(place) = padded.get_mut(..rid.len()) {
+            place.copy_from_slice(rid);
+        }
+        padded
+    }
+
+    /// Whether the far end sends layers.
+    #[must_use]
+    pub fn is_layered(&self) -> bool {
+        self.rids[0] != [0; RID_LEN_MAX]
+    }
+
+    /// The layer of a RID, as an index of [`Self::rids`]; `None` for a stranger's.
+    #[must_use]
+    pub fn layer(&self, rid: &[u8]) -> Option<usize> {
+        let wanted = Self::rid_of(rid);
+        if wanted == [0; RID_LEN_MAX] {
+            return None;
+        }
+        self.rids.iter().position(|rid| *rid == wanted)
     }
 
     /// The switches.
@@ -330,6 +360,13 @@ pub struct SetText {
     pub text: Text,
 }
 
+/// Most layers of simulcast (RFC 8853) that one video stream is received in.
+pub const LAYERS_MAX: usize = 3;
+
+/// Longest RID that is told apart, bytes: what a header extension of the one-byte form
+/// holds (RFC 8285 section 4.2).
+pub const RID_LEN_MAX: usize = 16;
+
 /// SSRCs that one video stream's receive key may carry: three layers of
 /// simulcast, their retransmissions, and two that come after a restart of the
 /// far end.
@@ -439,17 +476,21 @@ pub struct VideoRecord {
     pub retransmit: TransmitState,
     /// Receiving, per SSRC.
     pub receive: [ReceiveStream; VIDEO_RX_STREAMS],
+    /// What came under which SSRC, newest first: the SSRC in the low 32 bits, what it
+    /// carries above it, as the reader of packets has it; 0 where unused. Browsers name
+    /// a stream's m-line and layer in its first packets only.
+    pub ssrcs: [AtomicU64; VIDEO_RX_STREAMS],
     /// A [`VideoConfig`].
-    pub config: DoubleBuffered<29>,
+    pub config: DoubleBuffered<35>,
     /// Learned addresses.
     pub path: PathState,
     /// Counters.
     pub stats: VideoStats,
     /// Zero.
-    pub padding: [AtomicU64; 2],
+    pub padding: [AtomicU64; 6],
 }
 
-const _: () = assert!(size_of::<VideoConfig>() == 29 * 8);
+const _: () = assert!(size_of::<VideoConfig>() == 35 * 8);
 const _: () = assert!(size_of::<VideoRecord>().is_multiple_of(64));
 
 impl VideoRecord {

@@ -4,7 +4,7 @@
 use std::iter::Peekable;
 use std::ops::Range;
 
-use plenum_h264::{NalUnits, nal_units};
+use plenum_h264::{NalUnits, Sps, nal_units};
 
 use super::{PAYLOAD_MIN, Payload};
 
@@ -15,6 +15,19 @@ pub(super) const FU_A: u8 = 28;
 /// The bits that are not the type: forbidden bit and importance.
 pub(super) const NRI_MASK: u8 = 0xe0;
 pub(super) const TYPE_MASK: u8 = 0x1f;
+
+/// Rows that a sequence parameter set says, where the payload is one or begins with one.
+pub(super) fn parameter_rows(payload: &[u8]) -> Option<u32> {
+    let (&head, rest) = payload.split_first()?;
+    let nal_unit = match head & TYPE_MASK {
+        STAP_A => {
+            let (size, rest) = rest.split_first_chunk()?;
+            rest.get(..usize::from(u16::from_be_bytes(*size)))?
+        }
+        _ => payload,
+    };
+    Some(Sps::parse(nal_unit)?.height)
+}
 
 /// How NAL units may be packed (section 6). Interleaving (mode 2) is not known here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -94,6 +94,19 @@ impl Vp8Descriptor {
     }
 }
 
+/// Rows of a key frame that begins here (RFC 6386 section 9.1), before any scaling.
+pub(super) fn key_frame_rows(payload: &[u8]) -> Option<u32> {
+    let (descriptor, frame) = Vp8Descriptor::parse(payload)?;
+    match *frame {
+        [tag, _, _, 0x9d, 0x01, 0x2a, _, _, low, high, ..]
+            if descriptor.starts_frame() && tag & 1 == 0 =>
+        {
+            Some(u32::from(u16::from_le_bytes([low, high]) & 0x3fff))
+        }
+        _ => None,
+    }
+}
+
 /// Cuts frames into payloads and numbers them.
 #[derive(Clone, Debug)]
 pub struct Vp8Packetizer {

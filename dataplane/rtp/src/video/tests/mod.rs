@@ -1,2 +1,3 @@
+mod layers;
 mod packets;
 mod reorder;
