@@ -74,7 +74,32 @@ pub(crate) struct Shown {
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) wanted: BTreeSet<(ParticipantId, Stream)>,
+    /// What each receiver is to see, as soon as there are pictures of it.
+    pub(crate) aimed: BTreeMap<(Kind, Option<ParticipantId>), Seating>,
     pub(crate) shown: BTreeMap<(Kind, Option<ParticipantId>), Shown>,
+}
+
+impl Plan {
+    /// How many rows each stream is given in the largest pane it has, or is to have. `rows`
+    /// are those of each receiver's picture, were its sources as large as they could be.
+    /// Who may soon be the speaker is to have the largest of all.
+    pub(crate) fn rows(
+        &self,
+        viewers: impl Iterator<Item = ((Kind, Option<ParticipantId>), u32)>,
+    ) -> BTreeMap<(ParticipantId, Stream), u32> {
+        let mut largest = BTreeMap::new();
+        for (viewer, rows) in viewers {
+            let shown = self.shown.get(&viewer).map(|shown| &shown.seating);
+            for seating in shown.into_iter().chain(self.aimed.get(&viewer)) {
+                note_rows(seating, rows, &mut largest);
+            }
+        }
+        let most = largest.values().copied().max().unwrap_or(0);
+        for stream in &self.wanted {
+            largest.entry(*stream).or_insert(most);
+        }
+        largest
+    }
 }
 
 /// Makes plans; remembers who sat where.
@@ -184,14 +209,17 @@ impl Planner {
             return;
         }
         plan.wanted.insert((id, Stream::Content));
-        let ready = facts.participants.source(id, Stream::Content);
-        if ready.is_none_or(|source| source.number().is_none()) {
-            return;
-        }
         let seating = Seating {
             shape: Shape::FULL,
             seats: vec![Seat::Content(id)],
         };
+        for &&viewer in &others {
+            plan.aimed.insert((kind, viewer), seating.clone());
+        }
+        let ready = facts.participants.source(id, Stream::Content);
+        if ready.is_none_or(|source| source.number().is_none()) {
+            return;
+        }
         let need = needed(&seating, facts.participants);
         let need = self
             .histories
@@ -241,6 +269,7 @@ impl Planner {
                 None => &common_aim,
             };
             want(wanted, &mut plan.wanted);
+            plan.aimed.insert((kind, viewer), wanted.clone());
             let shown = match itself(&common) {
                 Some(id) => {
                     let seen = cast.seen_by(&cast.ready, viewer);
@@ -299,6 +328,16 @@ fn stream_of(seat: Seat) -> Option<(ParticipantId, Stream)> {
 
 fn want(seating: &Seating, wanted: &mut BTreeSet<(ParticipantId, Stream)>) {
     wanted.extend(seating.seats.iter().filter_map(|seat| stream_of(*seat)));
+}
+
+fn note_rows(seating: &Seating, rows: u32, largest: &mut BTreeMap<(ParticipantId, Stream), u32>) {
+    let (width, height) = (rows * REFERENCE.0 / REFERENCE.1, rows);
+    for (seat, pane) in seating.seats.iter().zip(seating.shape.place(width, height)) {
+        if let Some(stream) = stream_of(*seat) {
+            let known = largest.entry(stream).or_default();
+            *known = pane.rect.height.max(*known);
+        }
+    }
 }
 
 fn is_fast(seat: Seat, participants: &Participants) -> bool {

@@ -128,6 +128,8 @@ impl Rung {
     const LEAST: Self = Self(3);
     /// 1280x720: what cards and text alone are drawn at.
     pub(crate) const DRAWN: Self = Self(5);
+    /// 1920x1080.
+    pub(crate) const MOST: Self = Self(6);
 
     /// The size at which a source of `source` rows, in a pane of `pane` rows in a
     /// picture of `picture` rows, keeps its samples; a tenth fewer is near enough.

@@ -65,6 +65,8 @@ pub(crate) struct Source {
     /// When views began to want it; `None` while none does.
     wanted_since: Option<Nanos>,
     unwanted_since: Option<Nanos>,
+    /// Rows of the largest pane that is to show it; 0 for none.
+    rows_wanted: u32,
     rate: RateMeter,
     sizes: Vec<Scaled>,
 }
@@ -133,6 +135,16 @@ impl Source {
             self.unwanted_since = Some(now);
             self.key_due = false;
         }
+    }
+
+    /// How many rows of it are of use; 0 while nobody is to see it.
+    pub(crate) const fn rows_wanted(&self) -> u32 {
+        self.rows_wanted
+    }
+
+    /// Its largest pane has so many rows; 0 for none.
+    pub(crate) const fn want_rows(&mut self, rows: u32) {
+        self.rows_wanted = rows;
     }
 
     /// Lets go of what nobody has needed for a while. A picture from long ago is

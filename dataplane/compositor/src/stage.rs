@@ -9,9 +9,9 @@ use crate::groups::{Group, Key, Member, Work, assign};
 use crate::participants::Participants;
 use crate::pens::Pens;
 use crate::plan::{Facts, Kind, Planner, Shown};
-use crate::rate::{Allowance, Bounds, Format};
+use crate::rate::{Allowance, Bounds, Format, Rung};
 use crate::seating::Seating;
-use crate::source::Taken;
+use crate::source::{Source, Taken};
 use crate::speaker::ActiveSpeaker;
 use crate::stats::Profile;
 use crate::view::{Canvas, Scene};
@@ -225,6 +225,15 @@ impl Stage {
         }
     }
 
+    /// Rows of the largest pane that shows a stream, or is to: a sender of several sizes
+    /// need send, and its decoder see, no more. 0 while nobody is to see it. Changes with
+    /// [`Self::tick`].
+    #[must_use]
+    pub fn rows_wanted(&self, id: ParticipantId, stream: Stream) -> u32 {
+        let source = self.participants.source(id, stream);
+        source.map_or(0, Source::rows_wanted)
+    }
+
     /// Who is loudest, said again and again while it lasts, or whenever it changes.
     /// Hold-off and hysteresis are here.
     pub fn handle_speaker(&mut self, now: Nanos, id: ParticipantId) {
@@ -401,8 +410,19 @@ impl Stage {
             )
         });
         let plan = self.planner.plan(&facts, asked);
+        let active = self
+            .viewers
+            .values()
+            .filter(|viewer| !viewer.receiver.paused);
+        let rows = plan.rows(active.map(|viewer| {
+            let Viewer { receiver, .. } = viewer;
+            let kind = Kind::of(receiver, &self.policy, content);
+            let best = format_for(viewer, Rung::MOST, false, &self.policy);
+            ((kind, receiver.participant), best.rung.dimensions().1)
+        }));
         for (key, source) in self.participants.sources_mut() {
             source.set_wanted(now, plan.wanted.contains(&key));
+            source.want_rows(rows.get(&key).copied().unwrap_or(0));
             source.expire(now);
         }
         self.planned_from = self.source_facts(now).collect();
@@ -508,29 +528,35 @@ impl Stage {
     }
 }
 
-/// By what a viewer shares.
-fn key_for(viewer: &Viewer, shown: &Shown, policy: &ConferencePolicy) -> Key {
+/// What a viewer gets of sources that are worth `need`; `fast` ones have more than 30
+/// pictures a second.
+fn format_for(viewer: &Viewer, need: Rung, fast: bool, policy: &ConferencePolicy) -> Format {
     let receiver = &viewer.receiver;
-    let content = receiver.wants == Wants::Content;
     let frame_rate_max_hz = receiver.frame_rate_max_hz.min(policy.frame_rate_max_hz);
     let bounds = Bounds {
         limits: receiver.limits,
         width_max: receiver.width_max,
         height_max: receiver.height_max,
-        frame_rate_max_hz: if shown.fast {
+        frame_rate_max_hz: if fast {
             frame_rate_max_hz
         } else {
             frame_rate_max_hz.min(30)
         },
-        need: shown.need,
-        content,
+        need,
+        content: receiver.wants == Wants::Content,
     };
+    Format::choose(viewer.allowance.class(), &bounds)
+}
+
+/// By what a viewer shares.
+fn key_for(viewer: &Viewer, shown: &Shown, policy: &ConferencePolicy) -> Key {
+    let receiver = &viewer.receiver;
     Key {
         seating: shown.seating.clone(),
         codec: receiver.codec as u8,
         slice_bytes_max: receiver.slice_bytes_max,
-        content,
-        format: Format::choose(viewer.allowance.class(), &bounds),
+        content: receiver.wants == Wants::Content,
+        format: format_for(viewer, shown.need, shown.fast, policy),
         alone: None,
     }
 }

@@ -69,6 +69,21 @@ fn the_speaker_is_in_the_large_pane_within_half_a_second_and_not_more_often_than
     }
 }
 
+#[test]
+fn who_may_soon_be_the_speaker_is_wanted_as_large_as_speakers_are() {
+    let rows = |meeting: &Meeting, n| meeting.stage.rows_wanted(ParticipantId(n), Stream::Main);
+    let mut meeting = Meeting::new(policy(Layout::OnePlusFive));
+    (1..=9).for_each(|n| meeting.join(n));
+    meeting.receive(100, receiver(100));
+    meeting.speak(1);
+    meeting.run(4_000);
+    let large = rows(&meeting, 1);
+    assert!(large > 400 && rows(&meeting, 9) < large, "{large}");
+    meeting.speak(9);
+    meeting.run(100);
+    assert_eq!(rows(&meeting, 9), large, "not confirmed yet");
+}
+
 /// Also where they are the only ones to be seen: then their cards are.
 #[test]
 fn who_is_muted_or_has_stopped_is_seen_no_more() {

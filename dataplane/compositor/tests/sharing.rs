@@ -337,6 +337,48 @@ fn small_sources_are_not_blown_up() {
 }
 
 #[test]
+fn the_rows_of_a_senders_largest_pane_are_told_whatever_it_sends() {
+    let rows = |meeting: &Meeting, n| meeting.stage.rows_wanted(ParticipantId(n), Stream::Main);
+    let mut meeting = Meeting::of(policy(Layout::AllEqualSixteenths), 2);
+    meeting.run(500);
+    assert!(
+        (160..180).contains(&rows(&meeting, 1)),
+        "{}",
+        rows(&meeting, 1)
+    );
+    // A small picture makes a small view, but the pane would take more.
+    meeting.camera(1, Stream::Main, (320, 180), common::color(1));
+    let large = Receiver {
+        layout: Some(Layout::SpeakerOnly),
+        ..receiver(2)
+    };
+    meeting.receive(2, large);
+    meeting.run(500);
+    assert_eq!(rows(&meeting, 1), 720);
+    assert!((160..180).contains(&rows(&meeting, 2)), "only 1 sees 2");
+    // What the path does not carry need not be sent either.
+    meeting.receive(
+        2,
+        Receiver {
+            bit_rate_bps: 300_000,
+            ..large
+        },
+    );
+    meeting.run(500);
+    assert_eq!(rows(&meeting, 1), 360);
+    for n in 1..=2 {
+        let paused = Receiver {
+            paused: true,
+            ..receiver(n)
+        };
+        meeting.receive(n, paused);
+    }
+    meeting.run(500);
+    assert_eq!((rows(&meeting, 1), rows(&meeting, 2)), (0, 0));
+    assert_eq!(rows(&meeting, 7), 0, "a stranger");
+}
+
+#[test]
 fn sixty_pictures_a_second_where_the_sender_has_them_too() {
     let mut meeting = Meeting::new(ConferencePolicy {
         frame_rate_max_hz: 60,

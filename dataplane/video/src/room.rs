@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use plenum_abi::{
     AccessUnitHead, InConference, ModuleConference, ModuleParticipant, ModuleReceiver, Nanos,
-    ProfileLevelId, SlotRef, SourceSize, StreamNote, UpKind, VideoCodec, VideoLimits, macroblocks,
-    participant_flags, receiver_flags,
+    ProfileLevelId, SlotRef, SourceSize, SourceWanted, StreamNote, UpKind, VideoCodec, VideoLimits,
+    macroblocks, participant_flags, receiver_flags,
 };
 use plenum_codecs::video::{
     DecodeError, Decoded, EncoderConfig, SetupError, VideoDecoder, VideoEncoder,
@@ -44,6 +44,18 @@ struct Known<T> {
 struct Source {
     stream: SlotRef,
     size: (u32, u32),
+    /// Rows of use of which the worker was told; `None` before the first.
+    told: Option<u32>,
+}
+
+impl Source {
+    const fn new(stream: SlotRef) -> Self {
+        Self {
+            stream,
+            size: (0, 0),
+            told: None,
+        }
+    }
 }
 
 /// See the [module](self).
@@ -112,6 +124,9 @@ impl Room {
         self.receivers
             .values_mut()
             .for_each(|known| known.said = false);
+        self.sources
+            .values_mut()
+            .for_each(|source| source.told = None);
     }
 
     /// It said all; `false` when the conference was not among it.
@@ -154,8 +169,25 @@ impl Room {
         for receiver in self.lost.drain(..) {
             self.stage.request_key_frame(now, receiver);
         }
+        self.tell_wanted();
         if let Some((leg, _)) = self.content.filter(|(_, at)| now.since(*at) > CONTENT_HOLD) {
             self.end_content(leg);
+        }
+    }
+
+    /// Tells the worker how many rows of each source are of use, where that has changed.
+    fn tell_wanted(&mut self) {
+        let down = &self.down[self.worker as usize];
+        for ((leg, stream), source) in &mut self.sources {
+            let rows = self.stage.rows_wanted(ParticipantId(*leg), *stream);
+            let wanted = SourceWanted {
+                stream: source.stream,
+                rows,
+                reserved: 0,
+            };
+            if source.told != Some(rows) && down.source_wanted(&wanted) {
+                source.told = Some(rows);
+            }
         }
     }
 
@@ -295,15 +327,10 @@ impl Room {
         if stream == Stream::Content && !self.may_show(now, head.leg) {
             return;
         }
-        let source = self.sources.entry((head.leg, stream)).or_insert(Source {
-            stream: head.stream,
-            size: (0, 0),
-        });
+        let source = self.sources.entry((head.leg, stream));
+        let source = source.or_insert(Source::new(head.stream));
         if source.stream != head.stream {
-            *source = Source {
-                stream: head.stream,
-                size: (0, 0),
-            };
+            *source = Source::new(head.stream);
         }
         let unit = AccessUnit {
             codec,

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use plenum_abi::{DownKind, FRAME_RECEIVERS_MAX, FrameHead, SlotRef, SourceSize};
+use plenum_abi::{DownKind, FRAME_RECEIVERS_MAX, FrameHead, SlotRef, SourceSize, SourceWanted};
 use plenum_compositor::Frame;
 use plenum_ring::{Doorbell, RecordProducer};
 use zerocopy::IntoBytes;
@@ -43,6 +43,11 @@ impl Down {
 
     pub(crate) fn source_size(&self, size: &SourceSize) {
         self.push(DownKind::SourceSize, &[size.as_bytes()]);
+    }
+
+    /// Says how many rows of a stream are of use; `false` when it found no room.
+    pub(crate) fn source_wanted(&self, wanted: &SourceWanted) -> bool {
+        self.push(DownKind::SourceWanted, &[wanted.as_bytes()])
     }
 
     /// Sends a picture to `receivers`; `false` when it did not fit, and nobody
