@@ -158,7 +158,6 @@ impl Transports {
         self.sources.proven(source)
     }
 
-    /// What the leg gets of its transport; `None` when there is none of this generation.
     /// Id of the header extension with the transport-wide number of a leg's packets; 0
     /// where none was agreed.
     pub(crate) fn transport_cc_id(&self, slot: u32) -> u8 {
@@ -173,6 +172,16 @@ impl Transports {
         transport.map_or(0, |transport| transport.config.mid_id)
     }
 
+    /// Ids of the header extensions that name a layer, and the layer of what is sent again
+    /// (RFC 8852), in a leg's packets; 0 where none was agreed.
+    pub(crate) fn rid_ids(&self, slot: u32) -> [u8; 2] {
+        let transport = self.slots.get(slot as usize).and_then(Option::as_ref);
+        transport.map_or([0; 2], |transport| {
+            [transport.config.rid_id, transport.config.repaired_rid_id]
+        })
+    }
+
+    /// What the leg gets of its transport; `None` when there is none of this generation.
     pub(crate) fn bundle(&self, slot: u32, generation: u32) -> Option<Bundle> {
         let transport = self.slots.get(slot as usize)?.as_ref()?;
         (transport.config.generation == generation).then(|| transport.bundle())

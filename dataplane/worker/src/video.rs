@@ -17,17 +17,19 @@ mod inbound;
 mod outbound;
 mod path;
 mod rate;
+mod ssrcs;
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plenum_abi::{
-    ModuleReceiver, NO_PAYLOAD_TYPE, Nanos, RejectReason, SlotRef, SlotState, VIDEO_RX_STREAMS,
+    LAYERS_MAX, ModuleReceiver, NO_PAYLOAD_TYPE, Nanos, RejectReason, SlotRef, SlotState,
     VideoCodec, VideoConfig, VideoFlags, VideoRecord, receiver_flags,
 };
+use plenum_rtp::packet::header_extension;
 use plenum_rtp::rtcp::{RateBound, RtcpTimerConfig};
-use plenum_rtp::video::{History, KeyFrameRequests};
+use plenum_rtp::video::{History, KeyFrameRequests, LayerChooser};
 use plenum_uring::Driver;
 use rand::Rng;
 
@@ -42,6 +44,8 @@ pub(crate) use outbound::EncodedPicture;
 use outbound::{Again, Packetizer, Waiting};
 use path::Path;
 use rate::SendRate;
+pub(crate) use ssrcs::Carries;
+use ssrcs::Ssrcs;
 
 /// A stream that killed its decoder so often is put aside.
 const CRASHES_MAX: u64 = 2;
@@ -63,10 +67,18 @@ pub(crate) struct VideoStream {
     path: Path,
     /// RTP packets that were authentic.
     opened: u64,
-    /// SSRCs under which the far end sent it, retransmissions included; 0 for none.
-    ssrcs: [u32; VIDEO_RX_STREAMS],
+    /// SSRCs under which the far end sent it, retransmissions included.
+    ssrcs: Ssrcs,
+    /// Which of the far end's layers should be in use; `None` for one plain stream.
+    chooser: Option<LayerChooser>,
+    /// What is in use of what the far end sends: its one stream, or a layer of it.
     inflow: Option<Inflow>,
-    key_frames: KeyFrameRequests,
+    /// The layer that is to be used instead, until a key frame of it has come.
+    next: Option<Inflow>,
+    /// Packets that never came of layers that are not in use any more.
+    lost_before: u64,
+    /// By layer; of a plain stream the first counts.
+    key_frames: [KeyFrameRequests; LAYERS_MAX],
     /// Number of the last full intra request (RFC 5104 section 4.3.1).
     fir_command: u8,
     reports: Reports,
@@ -136,6 +148,9 @@ impl VideoStream {
         record.stats.reset();
         let config = path::with_bundle(&wanted, bundle.as_ref());
         path::begin(record, &config, rng);
+        for place in &record.ssrcs {
+            place.store(0, Ordering::Relaxed);
+        }
         record.config.store(&wanted);
         record
             .generation
@@ -169,17 +184,20 @@ impl VideoStream {
             clock_hz: VideoCodec::H264.rtp_clock_hz(),
             timer,
         };
-        let mut key_frames = KeyFrameRequests::default();
-        if record.last_received().is_some() {
-            key_frames.need();
+        let mut key_frames = <[KeyFrameRequests; LAYERS_MAX]>::default();
+        if record.last_received().is_some() && !config.is_layered() {
+            key_frames[0].need();
         }
         Self {
             slot,
             path: Path::new(now, socket, (&config, bundle.as_ref()), record, driver, rng),
             bundle,
             opened: 0,
-            ssrcs: [0; VIDEO_RX_STREAMS],
+            ssrcs: Ssrcs::load(record),
+            chooser: config.is_layered().then(LayerChooser::default),
             inflow: None,
+            next: None,
+            lost_before: 0,
             key_frames,
             fir_command: rng.random(),
             reports: Reports::new(now, &reports, rng),
@@ -248,14 +266,19 @@ impl VideoStream {
         }
         if config.payloads != before.payloads {
             self.packetizer = Packetizer::new(&config, rng);
-            self.inflow = None;
             self.awaits_key_frame = true;
+        }
+        if config.payloads != before.payloads || config.rids != before.rids {
+            (self.inflow, self.next) = (None, None);
+        }
+        if config.rids != before.rids {
+            self.chooser = config.is_layered().then(LayerChooser::default);
         }
         let unseen = |config: &VideoConfig| config.flags().contains(VideoFlags::RX_VIDEO_MUTE);
         if unseen(&before) && !unseen(&config) {
             // What was asked for while nobody looked delays nothing now.
-            self.key_frames = KeyFrameRequests::default();
-            self.key_frames.need();
+            self.key_frames = Default::default();
+            self.need_key_frame();
         }
         if config.tx_ssrc != before.tx_ssrc {
             self.timestamp_offset = None;
@@ -299,14 +322,24 @@ impl VideoStream {
 
     /// Whether it came under this SSRC before.
     pub(crate) fn knows(&self, ssrc: u32) -> bool {
-        ssrc != 0 && self.ssrcs.contains(&ssrc)
+        self.ssrcs.knows(ssrc)
     }
 
-    /// Notes an SSRC of a packet that was authenticated; the oldest is forgotten.
-    fn note_ssrc(&mut self, ssrc: u32) {
-        if !self.knows(ssrc) {
-            self.ssrcs.rotate_right(1);
-            self.ssrcs[0] = ssrc;
+    /// What a packet says that it carries, by the header extensions with these ids:
+    /// of a RID and of a repaired one. To be believed once it was authenticated.
+    pub(crate) fn named_in(&self, packet: &[u8], [rid_id, repaired_id]: [u8; 2]) -> Carries {
+        let layer = |id| self.config.layer(header_extension(packet, id)?);
+        match (layer(repaired_id), layer(rid_id)) {
+            (Some(layer), _) => Carries::Repair(layer),
+            (None, Some(layer)) => Carries::Layer(layer),
+            (None, None) => Carries::Unnamed,
+        }
+    }
+
+    /// Rows of the largest pane that shows it; 0 while none does.
+    pub(crate) fn ask_rows(&mut self, now: Nanos, rows: u32) {
+        if let Some(chooser) = &mut self.chooser {
+            chooser.ask(now, rows);
         }
     }
 
@@ -375,7 +408,11 @@ impl VideoStream {
 
     /// Nothing of the far end's stream is of use any more without a key frame.
     pub(crate) fn need_key_frame(&mut self) {
-        self.key_frames.need();
+        let layer = self.inflow.as_ref().map(|inflow| inflow.layer);
+        // A layer that is waited for asks by itself.
+        if let Some(layer) = layer.or(self.chooser.is_none().then_some(0)) {
+            self.key_frames[layer].need();
+        }
     }
 
     /// What is encoded for it begins anew.

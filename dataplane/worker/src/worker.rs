@@ -29,7 +29,7 @@ use crate::outbox::Outbox;
 use crate::shelf;
 use crate::tick::{Legs, Tick};
 use crate::transports::Transports;
-use crate::video::VideoInbound;
+use crate::video::{Carries, VideoInbound};
 use crate::wheel::{Due, Wheel};
 use pictures::Pictures;
 
@@ -299,6 +299,7 @@ impl Worker {
                             now,
                             source,
                             on_rtcp_port: false,
+                            carries: Carries::Unnamed,
                             lease,
                         };
                         self.on_video_datagram(key, inbound);

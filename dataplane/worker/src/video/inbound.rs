@@ -3,25 +3,38 @@
 //! The order is a leg's: authenticated before believed, replay window stored before
 //! use, strangers refused. Then packets are put in order and together, and what
 //! comes out goes to the module without being looked at.
+//!
+//! Of a far end that sends layers (RFC 8853) one is in use. Another takes its place with
+//! a whole key frame of its own, and until then the old one goes on:
+//!
+//! ```text
+//!   in use    -- l --- l --- l --- l -.
+//!   next            PLI . . . . [ key ]'-- h --- h
+//!   others    counted, told of to the far end, dropped
+//! ```
 
 use std::sync::atomic::Ordering;
 
 use plenum_abi::{
-    AccessUnitHead, EventKind, Nanos, SlotRef, SocketAddress, VideoCodec, VideoFlags, VideoRecord,
+    AccessUnitHead, EventKind, LAYERS_MAX, Nanos, SlotRef, SocketAddress, VideoCodec, VideoFlags,
+    VideoRecord,
 };
 use plenum_pool::Lease;
 use plenum_rtp::learning::{RtcpEvidence, RtpEvidence};
-use plenum_rtp::packet::{Kind, RtpPacket, classify};
+use plenum_rtp::packet::{Kind, RtpHeader, RtpPacket, classify};
 use plenum_rtp::reception::{Reception, Sequence};
 use plenum_rtp::rtcp::{Arrivals, Compound, CompoundWriter, RateBound, RtcpPacket};
-use plenum_rtp::video::{Arrival, Assembler, Pop, ReorderBuffer, ReorderConfig, UnitInfo, rtx};
+use plenum_rtp::video::{
+    Arrival, Assembler, LayerChooser, Pop, ReorderBuffer, ReorderConfig, UnitInfo, key_frame_rows,
+    rtx,
+};
 use plenum_srtp::{Receiver, Reject, TAIL_MAX};
 use plenum_uring::Driver;
 use rand::Rng;
 use zerocopy::IntoBytes;
 
 use super::path::Judged;
-use super::{Bandwidth, VideoStream, is_put_aside};
+use super::{Bandwidth, Carries, VideoStream, is_put_aside};
 use crate::counters::{add, set};
 use crate::events::Events;
 use crate::leg::Exit;
@@ -45,6 +58,8 @@ pub(crate) struct VideoInbound {
     pub(crate) source: SocketAddress,
     /// It came to the stream's RTCP port.
     pub(crate) on_rtcp_port: bool,
+    /// What it says that it carries.
+    pub(crate) carries: Carries,
     pub(crate) lease: Lease,
 }
 
@@ -60,8 +75,12 @@ pub(crate) struct Inlet<'a> {
     pub(crate) bandwidth: Option<&'a mut Bandwidth>,
 }
 
-/// What is received of the far end's current stream.
+/// What is received of the far end's stream, or of one layer of it.
 pub(super) struct Inflow {
+    /// 0 for a plain stream.
+    pub(super) layer: usize,
+    /// It is not in use before a key frame.
+    waits: bool,
     ssrc: u32,
     codec: VideoCodec,
     reception: Reception,
@@ -70,6 +89,13 @@ pub(super) struct Inflow {
     unit: Vec<u8>,
     /// VP8: a picture is missing that those after it refer to, or none came yet.
     broken: bool,
+}
+
+impl Inflow {
+    /// What it is that is received.
+    const fn stream(&self) -> (u32, VideoCodec) {
+        (self.ssrc, self.codec)
+    }
 }
 
 /// What a packet asks to be sent again of the stream with this SSRC.
@@ -123,10 +149,10 @@ impl VideoStream {
             return refuse(inlet, inbound.lease);
         }
         self.note_heard(inbound.now, record, inlet.events);
-        self.note_ssrc(header.ssrc);
+        self.ssrcs.note(header.ssrc, inbound.carries, record);
         self.opened += 1;
         if let Some(payload) = self.config.rx_repaired(header.payload_type) {
-            return self.on_retransmission(inbound, payload.codec, record, inlet);
+            return self.on_retransmission(inbound, (header.ssrc, payload.codec), record, inlet);
         }
         let codec = self
             .config
@@ -135,7 +161,15 @@ impl VideoStream {
         let (Some(codec), true) = (codec, self.config.flags().contains(VideoFlags::RECEIVE)) else {
             return refuse(inlet, inbound.lease);
         };
-        let inflow = self.inflow_of(header.ssrc, codec);
+        let Some(layer) = self.layer_of(header.ssrc) else {
+            return refuse(inlet, inbound.lease);
+        };
+        let bytes = &inlet.driver.bytes(&inbound.lease)[payload.clone()];
+        let Some(inflow) = self.inflow_for(inbound.now, layer, &header, (codec, bytes)) else {
+            add(&record.stats.rx_packets, 1);
+            add(&record.stats.rx_bytes, datagram_len as u64);
+            return inlet.driver.release(inbound.lease);
+        };
         let sequence = inflow
             .reception
             .on_packet(inbound.now, header.sequence, header.timestamp);
@@ -165,7 +199,7 @@ impl VideoStream {
     fn on_retransmission(
         &mut self,
         mut inbound: VideoInbound,
-        codec: u8,
+        (ssrc, codec): (u32, u8),
         record: &VideoRecord,
         inlet: &mut Inlet<'_>,
     ) {
@@ -183,15 +217,19 @@ impl VideoStream {
             };
             Some((arrival, range))
         });
-        let wanted = |inflow: &&mut Inflow| inflow.codec as u8 == codec;
-        // Without an original it only measured the path.
-        let (Some((arrival, range)), Some(inflow)) =
-            (original, self.inflow.as_mut().filter(wanted))
-        else {
-            return inlet.driver.release(inbound.lease);
-        };
         add(&record.stats.rx_packets, 1);
         add(&record.stats.rx_bytes, inbound.lease.len() as u64);
+        let layer = match (&self.chooser, self.ssrcs.carries(ssrc)) {
+            (None, _) => Some(0),
+            (Some(_), Carries::Repair(layer)) => Some(layer),
+            (Some(_), _) => None,
+        };
+        let inflow = layer.and_then(|layer| self.received_of(layer));
+        let inflow = inflow.filter(|inflow| inflow.codec as u8 == codec);
+        // Without an original it only measured the path.
+        let (Some((arrival, range)), Some(inflow)) = (original, inflow) else {
+            return inlet.driver.release(inbound.lease);
+        };
         let lease = &mut inbound.lease;
         let trimmed = lease.trim_front(range.start) && lease.set_len(range.len());
         debug_assert!(trimmed, "a payload lies within its packet");
@@ -200,56 +238,136 @@ impl VideoStream {
         self.drain(inbound.now, record, inlet);
     }
 
-    /// The far end's stream; a new SSRC or codec begins a new one.
-    fn inflow_of(&mut self, ssrc: u32, codec: VideoCodec) -> &mut Inflow {
-        let same = |inflow: &Inflow| inflow.ssrc == ssrc && inflow.codec == codec;
-        let known = self.inflow.take().filter(same);
-        let flags = self.config.flags();
-        let secure = self.path.is_secure();
-        self.inflow.insert(known.unwrap_or_else(|| {
-            let clock_hz = codec.rtp_clock_hz();
-            Inflow {
-                ssrc,
-                codec,
-                reception: match secure {
-                    true => Reception::authenticated(clock_hz),
-                    false => Reception::new(clock_hz),
-                },
-                reorder: ReorderBuffer::new(match flags.contains(VideoFlags::NACK) {
-                    true => ReorderConfig::NACK,
-                    false => ReorderConfig::PLAIN,
-                }),
-                assembler: Assembler::new(codec, UNIT_BYTES_MAX),
-                unit: Vec::new(),
-                broken: codec == VideoCodec::Vp8,
-            }
-        }))
+    /// The layer that comes under an SSRC, 0 for a plain stream; `None` where that is not
+    /// known, or was another time.
+    fn layer_of(&self, ssrc: u32) -> Option<usize> {
+        match (&self.chooser, self.ssrcs.carries(ssrc)) {
+            (None, _) => Some(0),
+            (Some(_), Carries::Layer(layer)) => Some(layer).filter(|layer| *layer < LAYERS_MAX),
+            (Some(_), _) => None,
+        }
     }
 
-    /// Takes out of the reorder buffer what is in order, or never will be.
-    fn drain(&mut self, now: Nanos, record: &VideoRecord, inlet: &mut Inlet<'_>) {
-        let Some(mut inflow) = self.inflow.take() else {
-            return;
+    /// Where a packet of a layer goes; `None` while its layer is not in use. A new SSRC or
+    /// codec begins anew.
+    fn inflow_for(
+        &mut self,
+        now: Nanos,
+        layer: usize,
+        header: &RtpHeader,
+        (codec, payload): (VideoCodec, &[u8]),
+    ) -> Option<&mut Inflow> {
+        let current = self.inflow.as_ref().map(|inflow| inflow.layer);
+        let mut rows = None;
+        let chosen = match &mut self.chooser {
+            None => Some(layer),
+            // It only measured the path.
+            Some(_) if payload.is_empty() => None,
+            Some(chooser) => {
+                rows = key_frame_rows(codec, payload);
+                chooser.on_packet(now, layer, header.marker, rows);
+                chooser.choose(now, current)
+            }
         };
+        let given_up = |next: &mut Inflow| chosen.is_some_and(|layer| layer != next.layer);
+        self.next.take_if(given_up);
+        let known = self.received_of(layer).map(|inflow| inflow.stream());
+        if known.is_none() && rows.is_some() {
+            self.key_frames[layer].received();
+        }
+        if known == Some((header.ssrc, codec)) {
+            return self.received_of(layer);
+        }
+        let waits = match known {
+            Some(_) => self.next.as_ref().is_some_and(|next| next.layer == layer),
+            None if chosen == Some(layer) => self.chooser.is_some(),
+            None => return None,
+        };
+        let fresh = self.begin(layer, waits, header.ssrc, codec);
+        if waits && rows.is_none() {
+            self.key_frames[layer].need();
+        }
+        let place = if waits {
+            &mut self.next
+        } else {
+            &mut self.inflow
+        };
+        Some(place.insert(fresh))
+    }
+
+    fn begin(&self, layer: usize, waits: bool, ssrc: u32, codec: VideoCodec) -> Inflow {
+        let clock_hz = codec.rtp_clock_hz();
+        Inflow {
+            layer,
+            waits,
+            ssrc,
+            codec,
+            reception: match self.path.is_secure() {
+                true => Reception::authenticated(clock_hz),
+                false => Reception::new(clock_hz),
+            },
+            reorder: ReorderBuffer::new(match self.config.flags().contains(VideoFlags::NACK) {
+                true => ReorderConfig::NACK,
+                false => ReorderConfig::PLAIN,
+            }),
+            assembler: Assembler::new(codec, UNIT_BYTES_MAX),
+            unit: Vec::new(),
+            broken: codec == VideoCodec::Vp8,
+        }
+    }
+
+    /// What is received of a layer that is in use, or is to be.
+    fn received_of(&mut self, layer: usize) -> Option<&mut Inflow> {
+        let flows = [&mut self.inflow, &mut self.next];
+        flows
+            .into_iter()
+            .flatten()
+            .find(|inflow| inflow.layer == layer)
+    }
+
+    /// Takes out of the reorder buffers what is in order, or never will be. The next
+    /// layer's turn comes first: its key frame makes it the one in use.
+    fn drain(&mut self, now: Nanos, record: &VideoRecord, inlet: &mut Inlet<'_>) {
+        if let Some(mut next) = self.next.take() {
+            self.drain_one(&mut next, now, record, inlet);
+            if next.waits {
+                self.next = Some(next);
+            } else {
+                let before = self.inflow.replace(next);
+                self.lost_before += before.map_or(0, |inflow| inflow.reorder.counters().lost);
+            }
+        }
+        if let Some(mut inflow) = self.inflow.take() {
+            self.drain_one(&mut inflow, now, record, inlet);
+            self.inflow = Some(inflow);
+        }
+    }
+
+    fn drain_one(
+        &mut self,
+        inflow: &mut Inflow,
+        now: Nanos,
+        record: &VideoRecord,
+        inlet: &mut Inlet<'_>,
+    ) {
         loop {
             match inflow.reorder.pop(now) {
                 Pop::Wait => break,
                 Pop::Lost(_) => inflow.assembler.lost(),
                 Pop::Packet(arrival, held) => {
                     if inflow.assembler.ends_before(arrival.timestamp) {
-                        self.finish(&mut inflow, record, inlet);
+                        self.finish(inflow, record, inlet);
                     }
                     let bytes = held.bytes(inlet.driver);
                     inflow
                         .assembler
                         .push(arrival.timestamp, bytes, &mut inflow.unit);
                     if arrival.marker {
-                        self.finish(&mut inflow, record, inlet);
+                        self.finish(inflow, record, inlet);
                     }
                 }
             }
         }
-        self.inflow = Some(inflow);
     }
 
     /// Hands an access unit on, if there is one that is of use.
@@ -263,16 +381,21 @@ impl VideoStream {
             damaged,
             gap_before,
         } = info;
+        let key_frames = &mut self.key_frames[inflow.layer];
+        if inflow.waits && (!key_frame || damaged) {
+            return key_frames.need();
+        }
+        inflow.waits = false;
         if damaged || gap_before {
             add(&record.stats.rx_frames_lost, 1);
-            self.key_frames.need();
+            key_frames.need();
             inflow.broken = inflow.codec == VideoCodec::Vp8;
         }
         if key_frame && !damaged {
-            self.key_frames.received();
+            key_frames.received();
             inflow.broken = false;
         } else if inflow.broken {
-            self.key_frames.need();
+            key_frames.need();
         }
         // An H.264 decoder makes up what is missing; a VP8 decoder does not notice,
         // and shows what never was.
@@ -295,7 +418,7 @@ impl VideoStream {
         };
         if !link.offer(head.as_bytes(), &inflow.unit) {
             add(&record.stats.rx_frames_lost, 1);
-            self.key_frames.need();
+            self.key_frames[inflow.layer].need();
             inflow.broken = inflow.codec == VideoCodec::Vp8;
         }
     }
@@ -451,26 +574,48 @@ impl VideoStream {
             bandwidth: None,
         };
         self.drain(now, record, &mut inlet);
-        let mut sequences = [0; NACKS_MAX];
-        let mut missing = 0;
-        let mut ssrc = None;
-        if let Some(inflow) = &mut self.inflow {
-            missing = inflow.reorder.requests(now, &mut sequences);
-            ssrc = Some(inflow.ssrc);
-        }
-        let flags = self.config.flags();
-        let by_feedback = flags.contains(VideoFlags::PLI) || flags.contains(VideoFlags::FIR);
-        let due = ssrc.is_some() && self.key_frames.poll(now);
-        if due && !by_feedback {
-            self.ask_control_for_key_frame(record, inlet.events);
-        }
-        let ask = due && by_feedback;
-        if let (Some(ssrc), true) = (ssrc, ask || missing > 0) {
-            let sequences = &sequences[..missing];
-            self.send_feedback(record, exit, ssrc, sequences, ask);
+        for layer in 0..LAYERS_MAX {
+            let unmeasured = |chooser: &LayerChooser| chooser.is_unmeasured(now, layer);
+            if self.chooser.as_ref().is_some_and(unmeasured) {
+                self.key_frames[layer].need();
+            } else if self.received_of(layer).is_none() {
+                continue;
+            }
+            self.ask_of_layer(layer, record, events, exit);
         }
         self.confirm_bound(record, exit);
         self.report_if_due(record, exit, rng);
+    }
+
+    /// Asks for what is missing of a layer, or of a plain stream.
+    fn ask_of_layer(
+        &mut self,
+        layer: usize,
+        record: &VideoRecord,
+        events: &mut Events,
+        exit: &mut Exit<'_>,
+    ) {
+        let mut sequences = [0; NACKS_MAX];
+        let mut missing = 0;
+        let mut ssrc = self.ssrcs.of_layer(layer);
+        if let Some(inflow) = self.received_of(layer) {
+            missing = inflow.reorder.requests(exit.now, &mut sequences);
+            ssrc = Some(inflow.ssrc);
+        }
+        let Some(ssrc) = ssrc else {
+            return;
+        };
+        let flags = self.config.flags();
+        let by_feedback = flags.contains(VideoFlags::PLI) || flags.contains(VideoFlags::FIR);
+        let due = self.key_frames[layer].poll(exit.now);
+        if due && !by_feedback {
+            self.ask_control_for_key_frame(record, events);
+        }
+        let ask = due && by_feedback;
+        if ask || missing > 0 {
+            let sequences = &sequences[..missing];
+            self.send_feedback(record, exit, ssrc, sequences, ask);
+        }
     }
 
     /// Says which bound is kept to, to whom asked for it (TMMBN, RFC 5104 section
@@ -540,10 +685,10 @@ impl VideoStream {
         exit: &mut Exit<'_>,
     ) {
         let mut fci = [0; TRANSPORT_FEEDBACK_MAX];
-        let (Some(inflow), Some(len)) = (&self.inflow, arrivals.write(&mut fci)) else {
+        let (Some(ssrc), Some(len)) = (self.ssrcs.newest(), arrivals.write(&mut fci)) else {
             return;
         };
-        let (ours, ssrc) = (self.config.tx_ssrc, inflow.ssrc);
+        let ours = self.config.tx_ssrc;
         let cname = self.reports.cname().to_owned();
         self.send_compound(record, exit, |_, out| {
             let mut writer = CompoundWriter::new(out);
@@ -599,7 +744,10 @@ impl VideoStream {
         set(&stats.round_trip_us, self.reports.round_trip_us());
         if let Some(inflow) = &self.inflow {
             set(&stats.rx_jitter_us, inflow.reception.jitter_us());
-            set(&stats.rx_lost, inflow.reorder.counters().lost);
+            set(
+                &stats.rx_lost,
+                self.lost_before + inflow.reorder.counters().lost,
+            );
         }
         if let Some(block) = self.reports.heard() {
             set(&stats.tx_loss_fraction, u64::from(block.fraction_lost));

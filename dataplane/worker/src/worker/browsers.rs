@@ -16,7 +16,7 @@ use super::{BrowserPorts, SetupError, Worker};
 use crate::counters::add;
 use crate::leg::Inbound;
 use crate::transports::{Bundle, Changes, Common, Desk, Port, Transports};
-use crate::video::VideoInbound;
+use crate::video::{Carries, VideoInbound};
 
 /// Deadlines of transports that one turn of the loop looks at, so that many at a
 /// time do not hold up a tick.
@@ -134,6 +134,7 @@ impl Worker {
                 now,
                 source: SocketAddress::from(source),
                 on_rtcp_port: false,
+                carries: Carries::Unnamed,
                 lease,
             };
             let taken = match kind {

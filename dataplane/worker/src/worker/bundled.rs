@@ -42,7 +42,7 @@ impl Worker {
     pub(super) fn on_bundled_picture(
         &mut self,
         leg: u32,
-        inbound: VideoInbound,
+        mut inbound: VideoInbound,
     ) -> Result<(), VideoInbound> {
         let bytes = self.driver.bytes(&inbound.lease);
         let transports = self.transports.as_ref();
@@ -52,6 +52,10 @@ impl Worker {
         let Some(slot) = demultiplex(bytes, mid_id, &streams) else {
             return Err(inbound);
         };
+        let rid_ids = transports.map_or([0; 2], |all| all.rid_ids(leg));
+        if let Some(stream) = self.pictures.stream(slot) {
+            inbound.carries = stream.named_in(bytes, rid_ids);
+        }
         let counted = header_extension(bytes, transports.map_or(0, |all| all.transport_cc_id(leg)));
         let sequence = counted.and_then(|bytes| bytes.first_chunk().copied());
         let now = inbound.now;

@@ -8,8 +8,8 @@
 
 use plenum_abi::{
     DownKind, EventKind, FrameHead, InConference, LegFlags, ModuleConference, ModuleParticipant,
-    Nanos, RejectReason, SetVideo, SlotRef, SlotState, SourceSize, UpKind, VideoFlags, VideoRecord,
-    participant_flags,
+    Nanos, RejectReason, SetVideo, SlotRef, SlotState, SourceSize, SourceWanted, UpKind,
+    VideoFlags, VideoRecord, participant_flags,
 };
 use plenum_rtp::rtcp::Arrivals;
 use std::sync::atomic::Ordering;
@@ -633,6 +633,7 @@ impl Worker {
                     }
                 }
                 Some(DownKind::SourceSize) => self.note_source_size(),
+                Some(DownKind::SourceWanted) => self.note_source_wanted(),
                 _ => {}
             }
             return true;
@@ -649,6 +650,15 @@ impl Worker {
         if let (true, Some(record)) = (is, self.view.video_stream(size.stream.slot)) {
             let (width, height) = (size.width & 0xffff, size.height & 0xffff);
             set(&record.stats.rx_size, u64::from(width << 16 | height));
+        }
+    }
+
+    fn note_source_wanted(&mut self) {
+        let Ok((wanted, _)) = SourceWanted::read_from_prefix(&self.pictures.record) else {
+            return;
+        };
+        if let Ok(stream) = self.stream_mut(wanted.stream) {
+            stream.ask_rows(plenum_uring::now(), wanted.rows);
         }
     }
 
