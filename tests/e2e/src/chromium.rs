@@ -41,16 +41,22 @@ impl Chromium {
         Self::open_with(folder, name, url, hz, None)
     }
 
-    /// The same with a camera that shows what a filter of ffmpeg's makes.
+    /// The same with a camera that shows what a filter of ffmpeg's makes, and its lines.
     ///
     /// # Panics
     /// When Chromium or ffmpeg cannot be started.
     #[must_use]
-    pub fn open_with(folder: &Path, name: &str, url: &str, hz: f64, camera: Option<&str>) -> Self {
+    pub fn open_with(
+        folder: &Path,
+        name: &str,
+        url: &str,
+        hz: f64,
+        camera: Option<(&str, u32)>,
+    ) -> Self {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder");
-        let camera = camera.map(|filter| {
-            let film = crate::eye::film(&folder.join("shows.mjpeg"), filter);
+        let camera = camera.map(|(filter, lines)| {
+            let film = crate::eye::film(&folder.join("shows.mjpeg"), filter, lines);
             format!("--use-file-for-fake-video-capture={}", film.display())
         });
         let tone = folder.join("says.wav");

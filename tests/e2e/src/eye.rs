@@ -130,14 +130,15 @@ pub fn source(filter: &str, lines: u32) -> String {
     format!("{source}{joint}s={width}x{lines}:r={FPS}{chain}")
 }
 
-/// Two seconds of what a filter makes, 360p, for a browser's camera, which repeats them.
+/// Two seconds of what a filter makes, of so many lines, for a browser's camera, which
+/// repeats them.
 ///
 /// # Panics
 /// When ffmpeg fails.
 #[must_use]
-pub fn film(file: &Path, filter: &str) -> PathBuf {
+pub fn film(file: &Path, filter: &str, lines: u32) -> PathBuf {
     let mut command = ffmpeg();
-    command.args(["-f", "lavfi", "-i", &source(filter, 360), "-t", "2"]);
+    command.args(["-f", "lavfi", "-i", &source(filter, lines), "-t", "2"]);
     command.args(["-pix_fmt", "yuvj420p", "-q:v", "2", "-f", "mjpeg"]);
     run(command.arg(file));
     file.to_owned()

@@ -23,6 +23,16 @@ const PHONE_HZ: f64 = 440.0;
 const APART_DB: f64 = 25.0;
 
 fn join(server: &Server, name: &str, hz: f64, camera: Option<&str>) -> (Chromium, Value) {
+    join_with(server, name, hz, camera.map(|filter| (filter, 360)))
+}
+
+/// The same with a camera of so many lines.
+fn join_with(
+    server: &Server,
+    name: &str,
+    hz: f64,
+    camera: Option<(&str, u32)>,
+) -> (Chromium, Value) {
     let web = server.ready()["web"].as_str().expect("an address");
     let call_id = server.ready()["demo_space"]["call_id"].as_str();
     let call_id = call_id.expect("a meeting ID");
@@ -526,6 +536,77 @@ fn what_is_sent_settles_at_what_a_slow_line_carries() {
         assert!(flow.longest_freeze < Duration::from_secs(2));
         assert!(lost * 10 < delivered, "{lost} of {delivered} packets lost");
     });
+}
+
+/// Stripes of two pixels on the left half, which no picture of a quarter of the size has, and
+/// something that moves on a green right half.
+const STRIPES: &str = "color=green,format=yuv420p,geq=\
+    lum='if(lt(X,640),if(lt(mod(X,4),2),200,40),\
+        if(lt(abs(X-640-mod(N*10,600)),20),200,lum(X,Y)))':\
+    cb='if(lt(X,320),128,cb(X,Y))':cr='if(lt(X,320),128,cr(X,Y))'";
+
+/// Rows of what the server decodes of a leg's camera.
+fn decoded_rows(server: &Server, leg: &str) -> u32 {
+    let (_, shown) = server.rest("GET", &format!("callLegs/{leg}"), None);
+    let video = shown.split("<rxVideo role").nth(1).unwrap_or_default();
+    let rows = video
+        .split("<height>")
+        .nth(1)
+        .and_then(|it| it.split('<').next());
+    rows.and_then(|rows| rows.parse().ok()).unwrap_or(0)
+}
+
+/// A browser sends its camera in three layers. The server decodes the one that its pane
+/// needs: a small one, and with another layout within a second the large one, sharp.
+#[test]
+fn of_a_camera_in_layers_the_one_that_the_pane_needs_is_decoded() {
+    let server = Server::start("browser-layers", &[]);
+    let (mut ann, joined) = join_with(&server, "Ann", 660.0, Some((STRIPES, 720)));
+    let leg = joined["participantId"].as_str().expect("an id").to_owned();
+    let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
+    ben.run("plenum.media()");
+    ben.run("plenum.say({ type: 'layout', layout: 'allEqualSixteenths' })");
+    ann.run("plenum.media(null, null, 720)");
+    wait_until("the smallest layer", Duration::from_secs(10), || {
+        decoded_rows(&server, &leg) == 180
+    });
+    // Until all three are sent.
+    let layers = "plenum.layers()";
+    wait_until("three layers", Duration::from_secs(20), || {
+        let sent = ann.run(layers);
+        sent["h"].as_u64().unwrap_or(0) > 30
+    });
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(decoded_rows(&server, &leg), 180, "{}", ann.run(layers));
+
+    ben.run("plenum.count('1')");
+    let changed = Instant::now();
+    ben.run("plenum.say({ type: 'layout', layout: 'speakerOnly' })");
+    let mut seen = Value::Null;
+    while changed.elapsed() < Duration::from_secs(10) {
+        seen = ben.run("plenum.contrast('1', [80, 80, 480, 560])");
+        if seen["height"] == 720 && seen["contrast"].as_f64().is_some_and(|it| it > 60.0) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let after = changed.elapsed();
+    std::thread::sleep(Duration::from_millis(1_500));
+    let fewest = ben.run("plenum.fewest(500)");
+    eprintln!("sharp after {after:?}: {seen}; at least {fewest} pictures in half a second");
+    assert_eq!(decoded_rows(&server, &leg), 720);
+    assert!(after < Duration::from_secs(1), "{after:?}: {seen}");
+    // What does not move is sent five times a second.
+    assert!(fewest.as_u64() > Some(4), "{fewest}");
+
+    // Smaller again, after a while.
+    ben.run("plenum.say({ type: 'layout', layout: 'allEqualSixteenths' })");
+    wait_until("the smallest layer again", Duration::from_secs(6), || {
+        decoded_rows(&server, &leg) == 180
+    });
+    for page in [&mut ann, &mut ben] {
+        assert_eq!(page.run("plenum.errors.length"), 0);
+    }
 }
 
 /// A browser shares a page of text: another browser has it, sharp, on a line of its own

@@ -34,7 +34,7 @@ fn in_browsers(server: &Server, file: &str, people: &[(&str, &str, f64)]) {
         std::fs::create_dir_all(&folder).expect("a folder");
         let voice = folder.join("says.wav");
         write_tone(&voice, hz, 30);
-        let camera = eye::film(&folder.join("shows.mjpeg"), picture);
+        let camera = eye::film(&folder.join("shows.mjpeg"), picture, 360);
         tests
             .env(format!("PLENUM_CAMERA_{name}"), camera)
             .env(format!("PLENUM_VOICE_{name}"), voice);

@@ -1,8 +1,9 @@
 //! Sessions of browsers: what was negotiated becomes desired state of the media plane.
 
 use plenum_abi::{
-    EventKind, ICE_RANDOM_LEN, IceCredentials, LegConfig, LegFlags, SlotRef, SocketAddress,
-    TransportConfig, VideoCodec, VideoConfig, VideoFlags, VideoPayload, transport_flags,
+    EventKind, ICE_RANDOM_LEN, IceCredentials, LAYERS_MAX, LegConfig, LegFlags, SlotRef,
+    SocketAddress, TransportConfig, VideoCodec, VideoConfig, VideoFlags, VideoPayload,
+    transport_flags,
 };
 use plenum_model::CallLegId;
 use plenum_sdp::webrtc::{
@@ -19,8 +20,6 @@ use crate::{Place, Reach};
 
 /// Candidates that are taken after each offer.
 const CANDIDATES_MAX: usize = 64;
-/// Layers of simulcast that the media plane can choose from: none yet.
-const LAYERS_MAX: usize = 0;
 /// Codecs of video, best first. H.264 first because a view that SIP legs share
 /// with browsers is then encoded once.
 const VIDEO_CODECS: [VideoCodec; 2] = [VideoCodec::H264, VideoCodec::Vp8];
@@ -357,6 +356,10 @@ fn negotiated(config: &mut VideoConfig, kind: StreamKind, agreed: &WebVideo) {
     }
     config.payloads = payloads;
     config.mid = VideoConfig::mid_of(&agreed.mid);
+    config.rids = Default::default();
+    for (slot, rid) in config.rids.iter_mut().zip(&agreed.layers) {
+        *slot = VideoConfig::rid_of(rid.as_bytes());
+    }
     config.tx_bit_rate_bps_max = agreed.bit_rate_bps_max;
     // Where media goes is the transport's to say.
     config.remote_rtp = SocketAddress::UNKNOWN;

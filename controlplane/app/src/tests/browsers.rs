@@ -166,6 +166,34 @@ fn a_browser_and_a_phone_are_in_one_call() {
 }
 
 #[test]
+fn layers_of_a_camera_are_taken_and_told_to_the_media_plane() {
+    let mut sim = Sim::new(config());
+    let leg = try_join(&mut sim, &ann()).unwrap();
+    attach(&mut sim, leg);
+    let layers = "sendrecv\r\na=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
+                  a=rid:hi send\r\na=rid:lo send\r\na=simulcast:send hi;lo";
+    let offers = [
+        (layers, ["hi", "lo", ""], 10),
+        ("sendrecv", ["", "", ""], 0),
+    ];
+    for (camera, rids, id) in offers {
+        let sdp = offer("uFrA", camera, "sendrecv");
+        ask(&mut sim, leg, WebRequest::Offer { sdp }).unwrap();
+        let Some(WebMessage::Answer { sdp }) = told(&mut sim, leg).pop() else {
+            panic!("no answer");
+        };
+        assert_eq!(sdp.contains("a=simulcast:recv hi;lo\r\n"), id != 0, "{sdp}");
+        let expected = rids.map(|rid| plenum_abi::VideoConfig::rid_of(rid.as_bytes()));
+        assert_eq!(stream(&sim, leg, false).rids, expected);
+        assert!(
+            !stream(&sim, leg, true).is_layered(),
+            "a screen is one stream"
+        );
+        assert_eq!(sim.places.transports[&sim.place(leg)].rid_id, id);
+    }
+}
+
+#[test]
 fn passcodes_and_secrets_are_asked_and_guessing_is_slowed_down() {
     let mut sim = Sim::new(config());
     sim.spaces[0].passcode = Some("1234".to_owned());

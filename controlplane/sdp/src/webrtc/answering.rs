@@ -42,9 +42,31 @@ enum Line {
     Silent(Vec<(u8, Format)>),
 }
 
+impl Line {
+    /// Takes one stream instead of layers.
+    fn take_plain(&mut self) {
+        if let Self::Video(_, video, ..) = self {
+            video.layers.clear();
+        }
+    }
+}
+
+/// Whether packets will say which layer they are of (RFC 8852): layers cannot be told
+/// apart by anything else.
+fn are_layers_named(session: &Session, lines: &[Line]) -> bool {
+    let mut agreed = Extensions::default();
+    let kept = session.medias.iter().zip(lines);
+    for (media, _) in kept.filter(|(_, line)| !matches!(line, Line::Off)) {
+        for (id, uri) in offer::extensions(media) {
+            agreed.take(id, uri);
+        }
+    }
+    agreed.rid != 0
+}
+
 pub(super) fn answer(text: &str, local: &LocalWeb) -> Result<WebAnswer, NegotiationError> {
     let session = remote::parse(text)?;
-    let lines: Vec<Line> = session
+    let mut lines: Vec<Line> = session
         .medias
         .iter()
         .map(|media| decide(&session, media, local))
@@ -53,6 +75,9 @@ pub(super) fn answer(text: &str, local: &LocalWeb) -> Result<WebAnswer, Negotiat
         .iter()
         .position(|line| !matches!(line, Line::Off))
         .ok_or(NegotiationError::NoCommonMedia)?;
+    if !are_layers_named(&session, &lines) {
+        lines.iter_mut().for_each(Line::take_plain);
+    }
     let tagged = &session.medias[first];
     let mut transport = RemoteTransport {
         ice: offer::ice(&session, tagged)?,

@@ -279,6 +279,8 @@ fn one_number_never_means_two_extensions() {
     assert_eq!(answer.transport.extensions.transport_cc, 3);
     assert_eq!(answer.transport.extensions.rid, 0);
     assert!(!answer.sdp.contains("rtp-stream-id\r\na=extmap:3"));
+    // Without it layers cannot be told apart, so there are none.
+    assert!(answer.main.unwrap().layers.is_empty() && !answer.sdp.contains("simulcast"));
     let long = browser().replace("a=extmap:4 ", "a=extmap:15 ");
     let answer = super::answer(&long, &local()).unwrap();
     assert_eq!(answer.transport.extensions.mid, 0, "one-byte form only");
