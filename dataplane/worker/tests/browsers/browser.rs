@@ -51,6 +51,8 @@ pub(crate) struct Browser {
     pub(crate) loud: bool,
     /// Header of each packet heard, and the loudest sample in it.
     pub(crate) heard: Vec<(RtpHeader, i16)>,
+    /// Compound packets that came.
+    pub(crate) reports: Vec<Vec<u8>>,
     /// Packets that did not open.
     pub(crate) unopened: usize,
     pub(crate) handshakes: usize,
@@ -107,6 +109,7 @@ impl Browser {
             decoder: AudioDecoder::new(AudioCodec::Opus).expect("Opus"),
             loud: true,
             heard: Vec::new(),
+            reports: Vec::new(),
             unopened: 0,
             handshakes: 0,
             shakes_hands: true,
@@ -140,6 +143,7 @@ impl Browser {
                     }
                 }
                 Kind::Rtp => self.hear(&mut buffer[..len]),
+                Kind::Rtcp => self.be_told(&mut buffer[..len]),
                 _ => {}
             }
             self.drain(now);
@@ -225,6 +229,25 @@ impl Browser {
             .map(|sample| sample.saturating_abs())
             .max();
         self.heard.push((packet.header, loudest.unwrap_or(0)));
+    }
+
+    fn be_told(&mut self, packet: &mut [u8]) {
+        let receiver = self.media.as_mut().map(|media| &mut media.receiver);
+        match receiver.map(|receiver| receiver.unprotect_rtcp(packet)) {
+            Some(Ok(len)) => self.reports.push(packet[..len].to_vec()),
+            _ => self.unopened += 1,
+        }
+    }
+
+    /// Protects an RTP packet under the index in `next` and sends it.
+    pub(crate) fn send(&mut self, next: &AtomicU64, packet: &[u8]) {
+        let media = self.media.as_mut().expect("keys");
+        let mut buffer = packet.to_vec();
+        buffer.resize(packet.len() + TAIL_MAX, 0);
+        let sender = &mut media.sender;
+        let len = sender.protect_rtp(next, &mut buffer, packet.len());
+        let sent = &buffer[..len.expect("it is protected")];
+        let _ = self.socket.send_to(sent, self.server);
     }
 
     /// Sends 20 ms of sound, once there are keys.

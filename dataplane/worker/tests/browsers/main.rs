@@ -4,6 +4,7 @@
 //! instructions looks like to its successor.
 
 mod browser;
+mod layers;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,14 +14,19 @@ use std::time::{Duration, Instant};
 use browser::{Browser, OPUS, identity};
 use plenum_abi::{
     AddCandidate, AudioCodec, Command, CommandKind, ConferenceConfig, Event, EventKind, Layout,
-    LegConfig, LegFlags, NO_PAYLOAD_TYPE, PayloadMap, RejectReason, SetConference, SetLeg,
-    SetTransport, SlotRef, TransportConfig,
+    LegConfig, LegFlags, ModuleLayout, NO_PAYLOAD_TYPE, PayloadMap, RejectReason, SetConference,
+    SetLeg, SetTransport, SlotRef, TransportConfig,
 };
-use plenum_ring::{Arena, Doorbell, WorkerView};
+use plenum_ring::{Arena, Doorbell, ModuleMemory, WorkerView};
 use plenum_uring::SocketOptions;
-use plenum_worker::{BrowserPorts, Identity, LegSockets, Worker, WorkerSetup};
+use plenum_worker::{BrowserPorts, Identity, LegSockets, ModuleSetup, Worker, WorkerSetup};
 
 const LEGS: u32 = 4;
+const MODULE: ModuleLayout = ModuleLayout {
+    workers: 1,
+    up_bytes: 1 << 20,
+    down_bytes: 1 << 20,
+};
 
 /// What the supervisor holds.
 struct Estate {
@@ -28,6 +34,9 @@ struct Estate {
     doorbell: Doorbell,
     control: Doorbell,
     sockets: Vec<[UdpSocket; 2]>,
+    video: Vec<[UdpSocket; 2]>,
+    module: ModuleMemory,
+    module_bell: Doorbell,
     shared: Vec<UdpSocket>,
     identity: Identity,
     epoch: u64,
@@ -39,7 +48,7 @@ impl Estate {
             workers: 1,
             legs_per_worker: LEGS,
             conferences_per_worker: 1,
-            video_streams_per_worker: 0,
+            video_streams_per_worker: LEGS,
         };
         let socket = || {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -50,6 +59,9 @@ impl Estate {
             doorbell: Doorbell::new().unwrap(),
             control: Doorbell::new().unwrap(),
             sockets: (0..LEGS).map(|_| [socket(), socket()]).collect(),
+            video: (0..LEGS).map(|_| [socket(), socket()]).collect(),
+            module: ModuleMemory::create(MODULE).unwrap(),
+            module_bell: Doorbell::new().unwrap(),
             shared: vec![socket()],
             identity: identity(),
             epoch: 0,
@@ -63,19 +75,25 @@ impl Estate {
     fn worker(&mut self) -> Worker {
         let copy = |fd: &dyn AsFd| -> OwnedFd { fd.as_fd().try_clone_to_owned().unwrap() };
         self.epoch += 1;
-        let legs = self.sockets.iter().map(|[rtp, rtcp]| LegSockets {
-            rtp: copy(rtp),
-            rtcp: copy(rtcp),
-        });
+        let sockets = |pairs: &[[UdpSocket; 2]]| {
+            let one = |[rtp, rtcp]: &[UdpSocket; 2]| LegSockets {
+                rtp: copy(rtp),
+                rtcp: copy(rtcp),
+            };
+            pairs.iter().map(one).collect()
+        };
         Worker::new(WorkerSetup {
             view: self.view(),
             epoch: self.epoch,
             core: None,
             doorbell: Doorbell::from_fd(copy(&self.doorbell)),
             control_doorbell: Doorbell::from_fd(copy(&self.control)),
-            sockets: legs.collect(),
-            video_sockets: Vec::new(),
-            modules: Vec::new(),
+            sockets: sockets(&self.sockets),
+            video_sockets: sockets(&self.video),
+            modules: vec![ModuleSetup {
+                memory: self.module.clone(),
+                doorbell: Doorbell::from_fd(copy(&self.module_bell)),
+            }],
             browsers: Some(BrowserPorts {
                 sockets: self.shared.iter().map(|socket| copy(socket)).collect(),
                 identity: self.identity.clone(),
