@@ -70,8 +70,8 @@
 
   // `only`: through the servers of ours of this transport, and in no other way.
   // `detour`: the server is reached at this port alone, and does not know of ours.
-  // `lines`: those of the camera, which is sent in three layers.
-  me.media = async (only, detour, lines = 360) => {
+  // `lines`: those of the camera, which is sent in three layers. `codec`: how.
+  me.media = async (only, detour, lines = 360, codec) => {
     me.detour = detour;
     const iceServers = !only ? [] : me.welcome.iceServers
       .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => url.endsWith(only)) }))
@@ -111,8 +111,10 @@
       me.rate = context.sampleRate;
     };
     connection.addTransceiver(stream.getAudioTracks()[0], { direction: "sendrecv", streams: [stream] });
-    connection.addTransceiver(stream.getVideoTracks()[0], { direction: "sendrecv", streams: [stream],
+    const camera = connection.addTransceiver(stream.getVideoTracks()[0], { direction: "sendrecv", streams: [stream],
       sendEncodings: [{ rid: "h" }, { rid: "m", scaleResolutionDownBy: 2 }, { rid: "l", scaleResolutionDownBy: 4 }] });
+    if (codec) camera.setCodecPreferences(RTCRtpReceiver.getCapabilities("video").codecs
+      .filter(({ mimeType }) => [`video/${codec}`, "video/rtx"].includes(mimeType)));
     connection.addTransceiver("video", { direction: "sendrecv" });
     connection.addTransceiver("audio", { direction: "inactive" });
     await negotiate();
@@ -243,7 +245,7 @@
     return true;
   };
 
-  // How much neighbours in a row differ, two pixels apart, in a part of what is seen: 0 to
+  // How much neighbours in a row differ in a part of what is seen: 0 to
   // 255. Drawn at 1280x720, and told with the size that it had.
   me.contrast = (mid, [left, top, width, height]) => {
     const video = views[mid];
@@ -252,8 +254,17 @@
     context.drawImage(video, 0, 0, 1280, 720);
     const { data } = context.getImageData(left, top, width, height);
     let sum = 0;
-    for (let at = 0; at + 8 < data.length; at += 4) sum += Math.abs(data[at + 1] - data[at + 9]);
+    for (let at = 0; at + 4 < data.length; at += 4) sum += Math.abs(data[at + 1] - data[at + 5]);
     return { height: video.videoHeight, contrast: sum / (width * height) };
+  };
+
+  // Sends a layer of the camera or leaves it out, as a browser does on a slow line.
+  me.send = async (rid, active) => {
+    const sender = connection.getTransceivers().find((transceiver) => transceiver.mid === "1").sender;
+    const parameters = sender.getParameters();
+    parameters.encodings.find((encoding) => encoding.rid === rid).active = active;
+    await sender.setParameters(parameters);
+    return true;
   };
 
   // Pictures of each layer of the camera that were sent.

@@ -217,8 +217,6 @@ impl VideoStream {
             };
             Some((arrival, range))
         });
-        add(&record.stats.rx_packets, 1);
-        add(&record.stats.rx_bytes, inbound.lease.len() as u64);
         let layer = match (&self.chooser, self.ssrcs.carries(ssrc)) {
             (None, _) => Some(0),
             (Some(_), Carries::Repair(layer)) => Some(layer),
@@ -230,6 +228,8 @@ impl VideoStream {
         let (Some((arrival, range)), Some(inflow)) = (original, inflow) else {
             return inlet.driver.release(inbound.lease);
         };
+        add(&record.stats.rx_packets, 1);
+        add(&record.stats.rx_bytes, inbound.lease.len() as u64);
         let lease = &mut inbound.lease;
         let trimmed = lease.trim_front(range.start) && lease.set_len(range.len());
         debug_assert!(trimmed, "a payload lies within its packet");
