@@ -100,7 +100,20 @@ struct Case<'a> {
     legs: u32,
     /// Everybody sees the same, itself included.
     same: bool,
-    clips: &'a [Vec<Unit>],
+    /// What everybody sends, in rising size; the smallest that fills its panes is decoded.
+    layers: &'a [Layer],
+}
+
+/// Clips of one size.
+struct Layer {
+    rows: u32,
+    clips: Vec<Vec<Unit>>,
+}
+
+/// The layer that is of use to panes of so many rows.
+fn layer_for(layers: &[Layer], rows: u32) -> &Layer {
+    let enough = layers.iter().find(|layer| layer.rows >= rows);
+    enough.unwrap_or(&layers[layers.len() - 1])
 }
 
 fn run(case: &Case<'_>, frames: u64) {
@@ -139,7 +152,9 @@ fn run(case: &Case<'_>, frames: u64) {
             .set_receiver(Nanos::ZERO, ReceiverId(n), receiver)
             .expect("room");
     }
-    let warm = 30;
+    // Everybody's clip has begun anew, in the layer that is of use.
+    let warm = case.layers[0].clips[0].len() as u64;
+    let mut sent = vec![&case.layers[0]; case.legs as usize];
     let mut sink = Count::default();
     let mut before = (cpu(), stage.stats());
     for frame in 0..warm + frames {
@@ -149,8 +164,13 @@ fn run(case: &Case<'_>, frames: u64) {
         }
         let now = Nanos(1_000_000_000 + frame * 1_000_000_000 / 30 + 1_000_000);
         for n in 0..case.legs {
-            let units = &case.clips[n as usize % case.clips.len()];
-            let unit = &units[(frame as usize) % units.len()];
+            let layer = &mut sent[n as usize];
+            let place = frame as usize % layer.clips[0].len();
+            if place == 0 {
+                let rows = stage.rows_wanted(ParticipantId(n), Stream::Main);
+                *layer = layer_for(case.layers, rows);
+            }
+            let unit = &layer.clips[n as usize % layer.clips.len()][place];
             let unit = AccessUnit {
                 codec: VideoCodec::H264,
                 key_frame: unit.key_frame,
@@ -225,17 +245,18 @@ fn main() {
     } else {
         (150, CLIPS, CLIP_FRAMES)
     };
-    let make = |width, height| -> Vec<_> {
-        (0..clips)
-            .map(|seed| clip(width, height, seed, clip_frames))
-            .collect()
+    let make = |width, rows| Layer {
+        rows,
+        clips: (0..clips)
+            .map(|seed| clip(width, rows, seed, clip_frames))
+            .collect(),
     };
     println!(
         "| conference | legs | views | encoders | ms a leg-second | legs a core | decode | scale | compose | encode | kbit/s a stream |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    let case = |name: &str, layout, legs, same, clips| {
+    let case = |name: &str, layout, legs, same, layers: &[Layer]| {
         if wanted.as_deref().is_some_and(|part| !name.contains(part)) {
             return;
         }
@@ -245,19 +266,30 @@ fn main() {
                 layout,
                 legs,
                 same,
-                clips,
+                layers,
             },
             frames,
         );
     };
-    let low = make(640, 360);
-    let hd = if quick { Vec::new() } else { make(1280, 720) };
+    let low = [make(640, 360)];
     let sizes: &[u32] = if quick { &[2] } else { &[4, 9, 16] };
     for &legs in sizes {
         case("(c) one view, 360p in", Layout::AllEqual, legs, true, &low);
     }
     if quick {
         return;
+    }
+    let hd = [make(1280, 720)];
+    let [layer] = low;
+    let layers = [make(320, 180), layer, make(1280, 720)];
+    for (name, layout, same) in [
+        ("(a) a view each, layers in", Layout::AllEqual, false),
+        ("(b) one view, layers in", Layout::AllEqual, true),
+        ("curve: onePlusFive, layers in", Layout::OnePlusFive, true),
+    ] {
+        for &legs in sizes {
+            case(name, layout, legs, same, &layers);
+        }
     }
     for &legs in sizes {
         case(
