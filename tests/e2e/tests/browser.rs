@@ -715,3 +715,56 @@ fn a_shared_screen_is_legible_and_goes() {
     eprintln!("the room sees the page on {during:.2} of its picture, later on {later:.2}");
     assert!(during > 0.3 && later < 0.01, "{during} {later}");
 }
+
+/// A browser with three layers on a line that carries one of them is seen all the time.
+#[test]
+fn a_camera_in_layers_on_a_line_that_becomes_slow_goes_on() {
+    let media = free_port();
+    let server = Server::start(
+        "browser-layers-slow",
+        &[("PLENUM_MEDIA_WEBRTC_PORT", media.as_str())],
+    );
+    let address = format!("127.0.0.1:{media}").parse().expect("an address");
+    let proxy = Proxy::start(address, Link::GOOD, 7).expect("a proxy");
+    let (mut ann, joined) = join_with(&server, "Ann", 660.0, Some((STRIPES, 720)));
+    let leg = joined["participantId"].as_str().expect("an id").to_owned();
+    let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
+    ben.run("plenum.media()");
+    ann.run(&format!(
+        "plenum.media(null, {}, 720)",
+        proxy.address().port()
+    ));
+    let in_rows = |rows: std::ops::RangeInclusive<u32>| {
+        wait_until(
+            &format!("a picture of {rows:?} rows"),
+            Duration::from_secs(30),
+            || rows.contains(&decoded_rows(&server, &leg)),
+        );
+    };
+    in_rows(720..=720);
+    proxy.set(Link {
+        delay: Duration::from_millis(20),
+        rate_bps: Some(600_000),
+        ..Link::GOOD
+    });
+    in_rows(180..=360);
+    // What was under way when it became slow is late.
+    std::thread::sleep(Duration::from_secs(2));
+    ben.run("plenum.count('1')");
+    std::thread::sleep(Duration::from_secs(8));
+    let slow = ben.run("plenum.fewest(1000)");
+    let sent = ann.run("plenum.layers()");
+    assert!(decoded_rows(&server, &leg) < 720, "{sent}");
+    proxy.set(Link::GOOD);
+    ben.run("plenum.count('1')");
+    let opened = Instant::now();
+    in_rows(720..=720);
+    std::thread::sleep(Duration::from_secs(2));
+    let fast = ben.run("plenum.fewest(1000)");
+    eprintln!(
+        "at least {slow} pictures a second on the slow line, {fast} until it was used again, after {:?}; sent before {sent}",
+        opened.elapsed()
+    );
+    // What does not move is sent five times a second.
+    assert!(slow.as_u64() > Some(7) && fast.as_u64() > Some(7));
+}

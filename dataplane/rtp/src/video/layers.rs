@@ -26,6 +26,10 @@ const GONE_AFTER: Duration = Duration::from_millis(400);
 /// if so many pictures of another came meanwhile: a camera may be slow, or rest.
 const GONE_PICTURES: u8 = 3;
 
+/// A layer that has begun goes on after so many pictures: browsers try what a line carries
+/// with a key frame, and leave it at that.
+const STEADY_PICTURES: u8 = 5;
+
 /// What is known of one layer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Layer {
@@ -33,6 +37,8 @@ struct Layer {
     heard: Option<Nanos>,
     /// Rows of its last key frame.
     rows: Option<u32>,
+    /// Pictures that ended since it began, or began again.
+    pictures: u8,
     /// Pictures of each layer that ended since its last packet.
     missed: [u8; LAYERS_MAX],
 }
@@ -64,6 +70,10 @@ impl LayerChooser {
         let Some(heard) = self.layers.get_mut(layer) else {
             return;
         };
+        if !heard.arrives(now) {
+            heard.pictures = 0;
+        }
+        heard.pictures = heard.pictures.saturating_add(u8::from(marker));
         heard.heard = Some(now);
         heard.missed = [0; LAYERS_MAX];
         heard.rows = rows.or(heard.rows);
@@ -116,6 +126,20 @@ impl LayerChooser {
         let largest = || known().max_by_key(|(rows, other, index)| (*rows, !other, !index));
         let best = enough.or_else(largest);
         best.map(|(_, _, index)| index).or(kept)
+    }
+
+    /// Whether a layer is being sent.
+    #[must_use]
+    pub fn arrives(&self, now: Nanos, layer: usize) -> bool {
+        let layer = self.layers.get(layer);
+        layer.is_some_and(|layer| layer.arrives(now))
+    }
+
+    /// Whether a layer has come for long enough to be relied on.
+    #[must_use]
+    pub fn is_steady(&self, layer: usize) -> bool {
+        let layer = self.layers.get(layer);
+        layer.is_some_and(|layer| layer.pictures >= STEADY_PICTURES)
     }
 
     /// Whether a layer arrives of which no key frame told the size yet.

@@ -326,9 +326,18 @@ impl VideoStream {
     }
 
     /// Takes out of the reorder buffers what is in order, or never will be. The next
-    /// layer's turn comes first: its key frame makes it the one in use.
+    /// layer's turn comes first: its key frame makes it the one in use. What has just
+    /// begun is held back while there is another: it may end at once.
     fn drain(&mut self, now: Nanos, record: &VideoRecord, inlet: &mut Inlet<'_>) {
-        if let Some(mut next) = self.next.take() {
+        let taken = match (&self.chooser, &self.inflow) {
+            (Some(chooser), Some(inflow)) => {
+                let waits = chooser.arrives(now, inflow.layer);
+                let ready = |next: &mut Inflow| !waits || chooser.is_steady(next.layer);
+                self.next.take_if(ready)
+            }
+            _ => self.next.take(),
+        };
+        if let Some(mut next) = taken {
             self.drain_one(&mut next, now, record, inlet);
             if next.waits {
                 self.next = Some(next);

@@ -331,6 +331,15 @@ fn one_layer_goes_to_the_module_and_another_takes_its_place_with_a_key_frame() {
     );
     assert_eq!(meeting.page.asked()[2], 0);
 
+    // One picture of it, to try: the one in use goes on.
+    meeting.page.layers[0].key_next = true;
+    meeting.page.layers[0].sends = true;
+    meeting.page.show();
+    meeting.page.layers[0].sends = false;
+    let units = meeting.run(Duration::from_secs(1));
+    assert_eq!(changes(&units), [(false, 360)]);
+    assert_eq!(meeting.page.asked(), [0; 3]);
+
     // It is back, with the key frame that it begins with, and nobody asks for one.
     (
         meeting.page.layers[0].sends,

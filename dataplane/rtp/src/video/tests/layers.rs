@@ -102,6 +102,19 @@ fn a_layer_that_stops_is_left_for_the_next_lower_and_taken_up_again() {
 }
 
 #[test]
+fn a_layer_is_steady_after_some_pictures_and_anew_after_a_silence() {
+    let mut sender = sender(700);
+    sender.send(150, &ALL);
+    assert!(sender.chooser.is_steady(0));
+    sender.send(1_000, &ALL[1..]);
+    sender.send(1_030, &ALL);
+    assert!(!sender.chooser.is_steady(0) && sender.chooser.is_steady(1));
+    sender.send(1_180, &ALL);
+    assert!(sender.chooser.is_steady(0));
+    assert!(!sender.chooser.is_steady(LAYERS_MAX));
+}
+
+#[test]
 fn a_camera_that_rests_or_is_slow_changes_nothing() {
     let mut sender = sender(700);
     sender.send(1_000, &ALL);
@@ -168,6 +181,21 @@ impl Model {
             .map(|other| since.iter().filter(|it| it.1 == other && it.2).count())
             .max();
         now.since(self.packets[last].0).as_millis() < 400 || most.unwrap_or(0) < 3
+    }
+
+    fn is_steady(&self, layer: usize) -> bool {
+        let mut pictures = 0;
+        for (index, &(now, of, marker, _)) in self.packets.iter().enumerate() {
+            let before = Self {
+                packets: self.packets[..index].to_vec(),
+                asked: Vec::new(),
+            };
+            if of == layer {
+                pictures *= u32::from(before.arrives(now, layer));
+                pictures += u32::from(marker);
+            }
+        }
+        pictures >= 5
     }
 
     fn rows_of(&self, layer: usize) -> Option<u32> {
@@ -248,6 +276,10 @@ proptest! {
             let chosen = chooser.choose(now, current);
             prop_assert_eq!(chosen, model.choose(now, current), "at {:?}", now);
             prop_assert!(chosen.is_none_or(|layer| layer < LAYERS_MAX));
+            for layer in 0..LAYERS_MAX {
+                prop_assert_eq!(chooser.arrives(now, layer), model.arrives(now, layer));
+                prop_assert_eq!(chooser.is_steady(layer), model.is_steady(layer));
+            }
             if flag {
                 current = chosen;
             }
