@@ -528,6 +528,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_layer_is_found_by_its_whole_rid() {
+        let mut config = VideoConfig::default();
+        assert!(!config.is_layered());
+        assert_eq!((config.layer(b""), config.layer(b"h")), (None, None));
+        let longest = b"0123456789abcdef";
+        config.rids = [&b"h"[..], b"hi", longest].map(VideoConfig::rid_of);
+        assert!(config.is_layered());
+        for (rid, layer) in [(&b"h"[..], 0), (b"hi", 1), (longest, 2)] {
+            assert_eq!(config.layer(rid), Some(layer));
+        }
+        for stranger in [
+            &b""[..],
+            b"H",
+            b"hig",
+            b"0123456789abcde",
+            b"0123456789abcdefg",
+        ] {
+            assert_eq!(config.layer(stranger), None, "{stranger:?}");
+        }
+    }
+
+    #[test]
     fn a_text_is_cut_at_a_character_and_any_bytes_are_some_text() {
         assert_eq!(Text::new(1, "Žofie").as_str(), "Žofie");
         let long = "é".repeat(TEXT_MAX);

@@ -272,6 +272,8 @@ impl VideoStream {
             (self.inflow, self.next) = (None, None);
         }
         if config.rids != before.rids {
+            // Layers are known by their place among the RIDs.
+            self.ssrcs.forget(record);
             self.chooser = config.is_layered().then(LayerChooser::default);
         }
         let unseen = |config: &VideoConfig| config.flags().contains(VideoFlags::RX_VIDEO_MUTE);

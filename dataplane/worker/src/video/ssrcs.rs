@@ -70,6 +70,12 @@ impl Ssrcs {
         }
     }
 
+    /// Forgets all that was learned.
+    pub(super) fn forget(&mut self, record: &VideoRecord) {
+        *self = Self::default();
+        self.store(record);
+    }
+
     fn find(&self, ssrc: u32) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.ssrc == ssrc && ssrc != 0)
     }
@@ -140,6 +146,8 @@ mod tests {
         assert_eq!(after.carries(11), Carries::Repair(0));
         assert!(after.knows(12) && !after.knows(13) && !after.knows(0));
         assert_eq!(after.newest(), Some(12));
+        ssrcs.forget(&record);
+        assert_eq!(Ssrcs::load(&record), Ssrcs::default());
     }
 
     #[test]
