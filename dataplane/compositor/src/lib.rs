@@ -66,7 +66,7 @@ pub use model::{
 };
 pub use policy::{
     ActiveSpeakerMode, ConferencePolicy, Indicators, Layout, MESSAGE_BYTES_MAX, Message,
-    MessagePosition, SelfPaneMode,
+    MessagePosition, SelfPaneMode, Thrift,
 };
 pub use stage::{Stage, StageFull};
 pub use stats::{Spent, Stats};

@@ -221,6 +221,39 @@ impl Default for ConferencePolicy {
     }
 }
 
+/// What is left out while the machine does not keep up; each leaves out what the ones
+/// before it do.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Thrift {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// More than 30 pictures a second.
+    Motion,
+    /// People above 720p. Content, which is text at a few pictures a second, stays.
+    Size,
+}
+
+impl Thrift {
+    /// One step more.
+    #[must_use]
+    pub const fn more(self) -> Self {
+        match self {
+            Self::Nothing => Self::Motion,
+            Self::Motion | Self::Size => Self::Size,
+        }
+    }
+
+    /// One step less.
+    #[must_use]
+    pub const fn less(self) -> Self {
+        match self {
+            Self::Nothing | Self::Motion => Self::Nothing,
+            Self::Size => Self::Motion,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ use crate::stats::Profile;
 use crate::view::{Canvas, Scene};
 use crate::{
     AccessUnit, Codecs, ConferencePolicy, Fonts, Participant, ParticipantId, RECEIVERS_MAX,
-    Receiver, ReceiverId, Sink, Stats, Stream, Wants,
+    Receiver, ReceiverId, Sink, Stats, Stream, Thrift, Wants,
 };
 
 /// Everything is thought over again after this even if nothing seems to have
@@ -41,6 +41,10 @@ impl core::fmt::Display for StageFull {
 }
 
 impl core::error::Error for StageFull {}
+
+/// What stays with [`Thrift::Motion`] and [`Thrift::Size`].
+const THRIFTY_FRAME_RATE_HZ: u32 = 30;
+const THRIFTY_HEIGHT: u32 = 720;
 
 /// A receiver, with what is remembered of it.
 struct Viewer {
@@ -71,6 +75,7 @@ type CanvasKey = (Seating, (u32, u32));
 /// The pictures of one conference. See the crate.
 pub struct Stage {
     policy: ConferencePolicy,
+    thrift: Thrift,
     /// Changes whenever something changes that all panes depend on.
     look: u64,
     codecs: Box<dyn Codecs>,
@@ -121,6 +126,7 @@ impl Stage {
     pub fn new(policy: ConferencePolicy, fonts: &Fonts, codecs: Box<dyn Codecs>) -> Self {
         Self {
             policy,
+            thrift: Thrift::default(),
             look: 0,
             codecs,
             pens: Pens::new(fonts),
@@ -158,6 +164,12 @@ impl Stage {
         }
         self.policy = policy;
         self.changed = true;
+    }
+
+    /// Leaves out more or less from the next tick on; the same again changes nothing.
+    pub fn set_thrift(&mut self, thrift: Thrift) {
+        self.changed |= self.thrift != thrift;
+        self.thrift = thrift;
     }
 
     /// Lets a participant in, or changes it; the same again changes nothing.
@@ -417,7 +429,7 @@ impl Stage {
         let rows = plan.rows(active.map(|viewer| {
             let Viewer { receiver, .. } = viewer;
             let kind = Kind::of(receiver, &self.policy, content);
-            let best = format_for(viewer, Rung::MOST, false, &self.policy);
+            let best = format_for(viewer, Rung::MOST, false, &self.policy, self.thrift);
             ((kind, receiver.participant), best.rung.dimensions().1)
         }));
         for (key, source) in self.participants.sources_mut() {
@@ -438,7 +450,7 @@ impl Stage {
             };
             let key = Key {
                 alone: viewer.is_alone(now).then_some(id),
-                ..key_for(viewer, shown, &self.policy)
+                ..key_for(viewer, shown, &self.policy, self.thrift)
             };
             let high = matches!(
                 receiver.profile,
@@ -530,33 +542,45 @@ impl Stage {
 
 /// What a viewer gets of sources that are worth `need`; `fast` ones have more than 30
 /// pictures a second.
-fn format_for(viewer: &Viewer, need: Rung, fast: bool, policy: &ConferencePolicy) -> Format {
+fn format_for(
+    viewer: &Viewer,
+    need: Rung,
+    fast: bool,
+    policy: &ConferencePolicy,
+    thrift: Thrift,
+) -> Format {
     let receiver = &viewer.receiver;
+    let content = receiver.wants == Wants::Content;
     let frame_rate_max_hz = receiver.frame_rate_max_hz.min(policy.frame_rate_max_hz);
+    let thrifty = thrift >= Thrift::Size && !content;
     let bounds = Bounds {
         limits: receiver.limits,
         width_max: receiver.width_max,
-        height_max: receiver.height_max,
-        frame_rate_max_hz: if fast {
+        height_max: if thrifty {
+            receiver.height_max.min(THRIFTY_HEIGHT)
+        } else {
+            receiver.height_max
+        },
+        frame_rate_max_hz: if fast && thrift < Thrift::Motion {
             frame_rate_max_hz
         } else {
-            frame_rate_max_hz.min(30)
+            frame_rate_max_hz.min(THRIFTY_FRAME_RATE_HZ)
         },
         need,
-        content: receiver.wants == Wants::Content,
+        content,
     };
     Format::choose(viewer.allowance.class(), &bounds)
 }
 
 /// By what a viewer shares.
-fn key_for(viewer: &Viewer, shown: &Shown, policy: &ConferencePolicy) -> Key {
+fn key_for(viewer: &Viewer, shown: &Shown, policy: &ConferencePolicy, thrift: Thrift) -> Key {
     let receiver = &viewer.receiver;
     Key {
         seating: shown.seating.clone(),
         codec: receiver.codec as u8,
         slice_bytes_max: receiver.slice_bytes_max,
         content: receiver.wants == Wants::Content,
-        format: format_for(viewer, shown.need, shown.fast, policy),
+        format: format_for(viewer, shown.need, shown.fast, policy, thrift),
         alone: None,
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use common::{Meeting, receiver};
 use plenum_abi::{H264Level, H264Profile, Nanos, VideoCodec};
 use plenum_compositor::{
-    ConferencePolicy, Layout, ParticipantId, Receiver, ReceiverId, Stats, Stream,
+    ConferencePolicy, Layout, ParticipantId, Receiver, ReceiverId, Stats, Stream, Thrift, Wants,
 };
 
 fn policy(layout: Layout) -> ConferencePolicy {
@@ -418,6 +418,47 @@ fn sixty_pictures_a_second_where_the_sender_has_them_too() {
     };
     assert!((58..=61).contains(&last_second(2)), "{}", last_second(2));
     assert!((29..=31).contains(&last_second(3)), "{}", last_second(3));
+}
+
+/// What a receiver gets now: rows, and pictures in the last second.
+fn rows_and_rate(meeting: &Meeting, n: u32) -> (u32, usize) {
+    let since = Nanos(meeting.now.0 - 1_000_000_000);
+    let got = meeting.got(n);
+    let rows = got.last().expect("a frame").size.1;
+    (rows, got.iter().filter(|got| got.at > since).count())
+}
+
+#[test]
+fn in_need_large_pictures_of_people_are_left_out_and_content_stays() {
+    let mut meeting = Meeting::new(policy(Layout::SpeakerOnly));
+    meeting.join(1);
+    meeting.camera(1, Stream::Main, (1920, 1080), common::color(1));
+    meeting.camera(1, Stream::Content, (1920, 1080), common::color(2));
+    meeting.stage.set_content(Some(ParticipantId(1)));
+    let people = Receiver {
+        width_max: 1920,
+        height_max: 1080,
+        bit_rate_bps: 4_000_000,
+        ..receiver(2)
+    };
+    let content = Receiver {
+        wants: Wants::Content,
+        ..people
+    };
+    meeting.receive(2, people);
+    meeting.receive(3, content);
+    let rows = |meeting: &Meeting| [2, 3].map(|n| rows_and_rate(meeting, n).0);
+    meeting.run(2_000);
+    assert_eq!(rows(&meeting), [1080, 1080]);
+    meeting.stage.set_thrift(Thrift::Motion);
+    meeting.run(500);
+    assert_eq!(rows(&meeting), [1080, 1080]);
+    meeting.stage.set_thrift(Thrift::Size);
+    meeting.run(500);
+    assert_eq!(rows(&meeting), [720, 1080]);
+    meeting.stage.set_thrift(Thrift::Nothing);
+    meeting.run(500);
+    assert_eq!(rows(&meeting), [1080, 1080]);
 }
 
 #[test]

@@ -22,6 +22,7 @@
 //! how much a path takes.
 
 mod dispatch;
+mod load;
 mod maker;
 mod room;
 pub mod sandbox;

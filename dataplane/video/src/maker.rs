@@ -14,6 +14,7 @@ use plenum_abi::{Nanos, UpKind};
 use plenum_compositor::Fonts;
 use plenum_ring::ModuleMemory;
 
+use crate::load::Load;
 use crate::room::Room;
 use crate::sink::Down;
 
@@ -157,6 +158,7 @@ impl Maker {
     /// Until the dispatcher is gone.
     pub(crate) fn run(self) {
         let mut rooms: HashMap<Key, Room> = HashMap::new();
+        let mut load = Load::new(plenum_uring::now());
         loop {
             let mut patience = rooms
                 .values()
@@ -168,16 +170,20 @@ impl Maker {
                     Ok(Some(job)) => {
                         let now = plenum_uring::now();
                         self.jobs.about(now, || self.obey(now, job, &mut rooms));
+                        load.worked(now, plenum_uring::now());
                     }
                     Ok(None) => break,
                     Err(Gone) => return,
                 }
                 patience = Duration::ZERO;
             }
+            let thrift = load.thrift(plenum_uring::now());
             for room in rooms.values_mut() {
+                room.set_thrift(thrift);
                 let now = plenum_uring::now();
                 if room.next_deadline().is_some_and(|at| at <= now) {
                     self.jobs.about(now, || room.tick(now));
+                    load.worked(now, plenum_uring::now());
                 }
             }
         }

@@ -21,7 +21,7 @@ use plenum_codecs::video::{
 use plenum_compositor::{
     AccessUnit, ActiveSpeakerMode, Codecs, ConferencePolicy, Fonts, Frame, Layout, LibraryCodecs,
     Message, MessagePosition, Participant, ParticipantId, Receiver, ReceiverId, SelfPaneMode, Sink,
-    Stage, Stream, Wants,
+    Stage, Stream, Thrift, Wants,
 };
 use plenum_kernels::video::PictureRef;
 use plenum_ring::ModuleMemory;
@@ -143,6 +143,10 @@ impl Room {
             self.stage.remove_receiver(ReceiverId(slot));
         }
         self.said
+    }
+
+    pub(crate) fn set_thrift(&mut self, thrift: Thrift) {
+        self.stage.set_thrift(thrift);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
