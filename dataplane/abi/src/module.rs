@@ -344,13 +344,15 @@ pub struct ModuleReceiver {
     pub bit_rate_bps_max: u32,
     /// H.264: longest NAL unit, bytes; 0 where fragments may be sent.
     pub slice_bytes_max: u32,
+    /// Most macroblocks a second; 0 is no limit but size and pictures a second.
+    pub macroblocks_per_s_max: u32,
     /// Widest picture, pixels.
     pub width_max: u16,
     /// Highest picture, pixels.
     pub height_max: u16,
     /// Number of the codec, unchecked.
     pub codec: u8,
-    /// Most pictures a second; 0 is 30.
+    /// Most pictures a second, however small; 0 is 30.
     pub frame_rate_max: u8,
     /// Number of the leg's own layout; 0 is the conference's.
     pub layout: u8,

@@ -125,11 +125,14 @@ pub struct VideoConfig {
     pub tx_bit_rate_bps_max: u32,
     /// Most that we told the far end to send, bit/s; 0 is no limit.
     pub rx_bit_rate_bps_max: u32,
+    /// Most macroblocks a second that the far end takes ([`crate::VideoLimits::max_mbps`]);
+    /// 0 is no limit but size and pictures a second.
+    pub tx_macroblocks_per_s_max: u32,
     /// Widest picture that the far end takes, pixels.
     pub tx_width_max: u16,
     /// Highest picture that the far end takes, pixels.
     pub tx_height_max: u16,
-    /// Most pictures a second that the far end takes.
+    /// Most pictures a second that the far end takes, however small.
     pub tx_frame_rate_max: u8,
     /// A [`SrtpSuite`], or 0 for plain RTP. With BUNDLED it is 0.
     pub srtp_suite: u8,
@@ -143,13 +146,15 @@ pub struct VideoConfig {
     /// With BUNDLED: the RIDs (RFC 8852) of the layers that the far end sends (RFC 8853), each
     /// as [`Self::rid_of`] has it; none in use where it sends one plain stream.
     pub rids: [[u8; RID_LEN_MAX]; LAYERS_MAX],
+    /// Zero.
+    pub reserved: [u8; 4],
     /// Keys under which we send.
     pub tx_keys: MasterKeys,
     /// Keys under which we receive.
     pub rx_keys: MasterKeys,
 }
 
-const _: () = assert!(size_of::<VideoConfig>() == 280 && align_of::<VideoConfig>() == 8);
+const _: () = assert!(size_of::<VideoConfig>() == 288 && align_of::<VideoConfig>() == 8);
 
 impl VideoConfig {
     /// What we send: the first payload type in use.
@@ -481,16 +486,16 @@ pub struct VideoRecord {
     /// a stream's m-line and layer in its first packets only.
     pub ssrcs: [AtomicU64; VIDEO_RX_STREAMS],
     /// A [`VideoConfig`].
-    pub config: DoubleBuffered<35>,
+    pub config: DoubleBuffered<36>,
     /// Learned addresses.
     pub path: PathState,
     /// Counters.
     pub stats: VideoStats,
     /// Zero.
-    pub padding: [AtomicU64; 6],
+    pub padding: [AtomicU64; 4],
 }
 
-const _: () = assert!(size_of::<VideoConfig>() == 35 * 8);
+const _: () = assert!(size_of::<VideoConfig>() == 36 * 8);
 const _: () = assert!(size_of::<VideoRecord>().is_multiple_of(64));
 
 impl VideoRecord {

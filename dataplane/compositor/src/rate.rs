@@ -122,6 +122,10 @@ const CLASSES_FOR_60_HZ: u8 = 2;
 /// The frame rate of the lowest class, and what content begins with.
 const FRAME_RATE_LOW_HZ: u32 = 15;
 
+/// Frame rates that a receiver gets who cannot take the one that is meant for it. Few, so
+/// that such receivers share encoders.
+const FRAME_RATES_HZ: [u32; 5] = [60, 30, 25, 20, FRAME_RATE_LOW_HZ];
+
 impl Rung {
     /// 640x360, the least that a view is made for unless a path or a receiver asks
     /// for less: names are to be legible.
@@ -218,9 +222,8 @@ impl Format {
             () => 30,
         };
         let most = most.min(bounds.frame_rate_max_hz.max(1));
-        let frame_rate_hz = [most, most.min(30), most.min(FRAME_RATE_LOW_HZ)]
-            .into_iter()
-            .find(|&hz| fits(hz))?;
+        let lower = FRAME_RATES_HZ.into_iter().filter(|&hz| hz < most);
+        let frame_rate_hz = std::iter::once(most).chain(lower).find(|&hz| fits(hz))?;
         // A smaller picture that moves is better than one that does not.
         let jerky = frame_rate_hz < most.min(24) && rung.0 > 1;
         (!jerky).then_some(Self {
@@ -306,7 +309,15 @@ mod tests {
         assert_eq!(chosen(6_000, &level(H264Level::L3_1)), (720, 30));
         assert_eq!(chosen(6_000, &level(H264Level::L3_2)), (720, 60));
         assert_eq!(chosen(6_000, &level(H264Level::L1_3)), (180, 30));
-        assert_eq!(chosen(6_000, &level(H264Level::L1)), (90, 15));
+        assert_eq!(chosen(6_000, &level(H264Level::L1)), (90, 20));
+        assert_eq!(chosen(6_000, &level(H264Level::L4)), (1080, 30));
+        // More macroblocks a picture, and not more of them a second (RFC 6184's max-fs).
+        let large = |level: H264Level| Bounds {
+            limits: level.limits().raised(Some(8_160), None, None),
+            ..ANY
+        };
+        assert_eq!(chosen(6_000, &large(H264Level::L3_2)), (1080, 25));
+        assert_eq!(chosen(6_000, &large(H264Level::L3_1)), (720, 30));
         let nothing = Bounds {
             limits: VideoLimits::vp8(1, 1),
             ..ANY

@@ -482,10 +482,12 @@ fn receiver(wanted: &ModuleReceiver) -> Option<Receiver> {
     };
     let (width_max, height_max) = (u32::from(wanted.width_max), u32::from(wanted.height_max));
     let max_fs = macroblocks(width_max, height_max);
-    // What was agreed on is in the largest picture and rate already.
     let limits = VideoLimits {
         max_fs,
-        max_mbps: max_fs.saturating_mul(frame_rate_max_hz),
+        max_mbps: match wanted.macroblocks_per_s_max {
+            0 => u32::MAX,
+            set => set,
+        },
         frame_rate_max_hz,
         bit_rate_max_bps: match wanted.bit_rate_bps_max {
             0 => u32::MAX,

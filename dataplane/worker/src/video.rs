@@ -374,6 +374,7 @@ impl VideoStream {
             bit_rate_bps: self.rate.allowed_bps(),
             bit_rate_bps_max: self.config.tx_bit_rate_bps_max,
             slice_bytes_max: if single { PAYLOAD_MAX as u32 } else { 0 },
+            macroblocks_per_s_max: self.config.tx_macroblocks_per_s_max,
             width_max: self.config.tx_width_max,
             height_max: self.config.tx_height_max,
             codec: payload.codec,

@@ -262,10 +262,11 @@ impl Eye {
     pub(crate) fn offer(&self) -> String {
         let port = self.socket.local_addr().expect("an address").port();
         let key = STANDARD.encode(self.secret);
-        // What is taken is as large as what is sent: 720p, or 360p.
-        let (level, blocks) = match self.clip.lines {
-            720 => ("1f", 3_600),
-            _ => ("1e", 920),
+        // What is taken is as large as what is sent: 1080p, 720p, or 360p.
+        let (level, blocks, rate) = match self.clip.lines {
+            1_080 => ("28", 8_160, 4_000_000),
+            720 => ("1f", 3_600, 1_500_000),
+            _ => ("1e", 920, 1_500_000),
         };
         let format = match self.clip.codec {
             VideoCodec::H264 => format!(
@@ -282,7 +283,7 @@ impl Eye {
             false => "",
         };
         format!(
-            "m=video {port} RTP/SAVP {PAYLOAD_TYPE}\r\nb=TIAS:1500000\r\n{format}\
+            "m=video {port} RTP/SAVP {PAYLOAD_TYPE}\r\nb=TIAS:{rate}\r\n{format}\
              a=rtcp-mux\r\n{feedback}\
              a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\na=sendrecv\r\n"
         )
@@ -546,6 +547,35 @@ impl Eye {
         let times = units[skip..].iter().map(|seen| seen.at);
         assert_eq!(times.len(), pictures.len(), "a picture for each unit");
         times.zip(pictures).collect()
+    }
+}
+
+impl Eye {
+    /// Width and height of each picture that [`Eye::decoded`] gives, as ffprobe reads
+    /// them; of H.264.
+    ///
+    /// # Panics
+    /// When no key frame came, or ffprobe fails.
+    #[must_use]
+    pub fn sizes(&self, folder: &Path, since: Instant) -> Vec<(u32, u32)> {
+        let first = self.seen.iter().position(|seen| seen.key_frame);
+        let units = &self.seen[first.expect("a key frame")..];
+        let skip = units.iter().take_while(|seen| seen.at < since).count();
+        let file = folder.join("probed");
+        let bytes: Vec<u8> = units.iter().flat_map(|seen| seen.unit.clone()).collect();
+        fs::write(&file, bytes).expect("a file");
+        let mut command = Command::new("ffprobe");
+        command.args(["-v", "quiet", "-f", "h264", "-select_streams", "v:0"]);
+        command.args(["-show_entries", "frame=width,height", "-of", "csv=p=0"]);
+        let output = command.arg(&file).output();
+        let output = output.expect("ffprobe runs: apt-get install ffmpeg");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let size = |line: &str| {
+            let (width, height) = line.trim_end_matches(',').split_once(',')?;
+            Some((width.parse().ok()?, height.parse().ok()?))
+        };
+        let sizes: Option<Vec<_>> = text.lines().map(size).collect();
+        sizes.unwrap_or_else(|| panic!("ffprobe says {text:?}"))[skip..].to_vec()
     }
 }
 

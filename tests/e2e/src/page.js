@@ -141,17 +141,19 @@
 
   // A page of text, as somebody might share it.
   const page = (context) => {
+    const { width, height } = context.canvas;
     context.fillStyle = "#c800c8";
-    context.fillRect(0, 0, 1280, 720);
+    context.fillRect(0, 0, width, height);
     context.fillStyle = "#fff";
     context.font = "24px sans-serif";
-    for (let line = 0; line < 20; line++)
-      context.fillText(`Line ${line}: the quick brown fox jumps over the lazy dog, 0123456789`, 40, 60 + line * 32);
+    for (let line = 0, top = 60; top < height - 20; line++, top += 32)
+      for (let left = 40; left < width - 40; left += 900)
+        context.fillText(`Line ${line}: the quick brown fox jumps over the lazy dog, 0123456789`, left, top);
   };
 
-  me.share = async () => {
+  me.share = async (width = 1280, height = 720) => {
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [1280, 720];
+    [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d");
     let blink = false;
     const draw = () => {
@@ -176,22 +178,22 @@
 
   // How like what comes on the screens' m-line is to that page: structural similarity
   // of brightness, over blocks of eight by eight pixels; null before it comes.
-  me.likeness = () => {
+  me.likeness = (width = 1280, height = 720) => {
     const video = views["2"];
     if (!video || !video.videoWidth) return null;
     const luma = (draw) => {
-      const context = new OffscreenCanvas(1280, 720).getContext("2d");
+      const context = new OffscreenCanvas(width, height).getContext("2d");
       draw(context);
-      const { data } = context.getImageData(0, 0, 1280, 720);
-      return Float64Array.from({ length: 1280 * 720 },
+      const { data } = context.getImageData(0, 0, width, height);
+      return Float64Array.from({ length: width * height },
         (_, at) => 0.299 * data[4 * at] + 0.587 * data[4 * at + 1] + 0.114 * data[4 * at + 2]);
     };
-    const a = luma(page), b = luma((context) => context.drawImage(video, 0, 0, 1280, 720));
+    const a = luma(page), b = luma((context) => context.drawImage(video, 0, 0, width, height));
     let sum = 0, blocks = 0;
-    for (let top = 0; top < 720; top += 8) for (let left = 0; left < 1280; left += 8) {
+    for (let top = 0; top < height; top += 8) for (let left = 0; left < width; left += 8) {
       let p = 0, q = 0, pp = 0, qq = 0, pq = 0;
       for (let y = top; y < top + 8; y++) for (let x = left; x < left + 8; x++) {
-        const [u, v] = [a[y * 1280 + x], b[y * 1280 + x]];
+        const [u, v] = [a[y * width + x], b[y * width + x]];
         p += u; q += v; pp += u * u; qq += v * v; pq += u * v;
       }
       [p, q, pp, qq, pq] = [p, q, pp, qq, pq].map((value) => value / 64);

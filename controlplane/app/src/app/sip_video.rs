@@ -27,10 +27,11 @@ const LIMITS: VideoLimits = VideoLimits {
     frame_rate_max_hz: 60,
     ..LEVEL.limits()
 };
-/// Most that a far end is asked for, bit/s: 720p in good quality.
-const RX_BIT_RATE_BPS_MAX: u32 = 2_000_000;
+/// Most that a far end is asked for, bit/s: 1080p in good quality.
+const RX_BIT_RATE_BPS_MAX: u32 = 4_000_000;
 /// Sizes of a view, largest first.
-const SIZES: [(u16, u16); 6] = [
+const SIZES: [(u16, u16); 7] = [
+    (1_920, 1_080),
     (1_280, 720),
     (960, 540),
     (640, 360),
@@ -39,7 +40,7 @@ const SIZES: [(u16, u16); 6] = [
     (160, 90),
 ];
 /// Pictures of a view a second.
-const FRAME_RATE_HZ: u8 = 30;
+const FRAME_RATE_HZ: u32 = 30;
 /// Below this a smaller picture is better.
 const FAIR_FRAME_RATE_HZ: u8 = 15;
 
@@ -165,16 +166,17 @@ pub(super) fn would_keep_our_key(leg: &Leg, negotiated: &Negotiated) -> bool {
         })
 }
 
-/// The largest picture that is taken at a fair rate, and the best rate at which it is.
-fn picture(limits: VideoLimits) -> (u16, u16, u8) {
-    let at = |(width, height): (u16, u16)| {
-        let fits = |rate: &u8| limits.fits(u32::from(width), u32::from(height), f32::from(*rate));
-        let rate = (1..=FRAME_RATE_HZ).rev().find(fits).unwrap_or(1);
-        (width, height, rate)
+/// The largest picture that is taken at a fair rate.
+fn largest(limits: VideoLimits) -> (u16, u16) {
+    let fair = |&(width, height): &(u16, u16)| {
+        limits.fits(
+            u32::from(width),
+            u32::from(height),
+            f32::from(FAIR_FRAME_RATE_HZ),
+        )
     };
-    let mut pictures = SIZES.into_iter().map(at);
-    let fair = pictures.find(|(_, _, rate)| *rate >= FAIR_FRAME_RATE_HZ);
-    fair.unwrap_or_else(|| at(SIZES[SIZES.len() - 1]))
+    let smallest = SIZES[SIZES.len() - 1];
+    SIZES.into_iter().find(fair).unwrap_or(smallest)
 }
 
 /// Writes what was negotiated into `config`; identity and SSRC stay.
@@ -193,11 +195,10 @@ fn negotiated(config: &mut VideoConfig, agreed: &Video) {
     let said = said.into_iter().filter(|rate| *rate > 0);
     config.tx_bit_rate_bps_max = said.min().unwrap_or(0);
     config.rx_bit_rate_bps_max = agreed.rx_bit_rate_bps_max;
-    (
-        config.tx_width_max,
-        config.tx_height_max,
-        config.tx_frame_rate_max,
-    ) = picture(agreed.tx_limits);
+    let limits = agreed.tx_limits;
+    (config.tx_width_max, config.tx_height_max) = largest(limits);
+    config.tx_macroblocks_per_s_max = limits.max_mbps;
+    config.tx_frame_rate_max = limits.frame_rate_max_hz.min(FRAME_RATE_HZ) as u8;
     config.flags = (VideoFlags::LEARN_ADDRESS | VideoFlags::CONTENT_IN_MAIN)
         .with(VideoFlags::SEND, agreed.direction.send)
         .with(VideoFlags::RECEIVE, agreed.direction.receive)

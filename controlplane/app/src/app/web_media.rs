@@ -23,11 +23,11 @@ const CANDIDATES_MAX: usize = 64;
 /// Codecs of video, best first. H.264 first because a view that SIP legs share
 /// with browsers is then encoded once.
 const VIDEO_CODECS: [VideoCodec; 2] = [VideoCodec::H264, VideoCodec::Vp8];
-/// Widest, highest and fastest picture of a view and of a screen.
-const PICTURE_MAX: [(StreamKind, u16, u16, u8); 2] = [
-    (StreamKind::Main, 1_280, 720, 30),
-    (StreamKind::Content, 1_920, 1_080, 30),
-];
+/// Widest and highest picture of a view and of a screen. Browsers name level 3.1 of H.264
+/// (720p) whatever they decode, so that levels say nothing about them.
+const PICTURE_MAX: (u16, u16) = (1_920, 1_080);
+/// Pictures of a view or a screen a second.
+const FRAME_RATE_HZ: u8 = 30;
 
 impl App {
     /// A browser offers, for the first time or again.
@@ -363,13 +363,8 @@ fn negotiated(config: &mut VideoConfig, kind: StreamKind, agreed: &WebVideo) {
     config.tx_bit_rate_bps_max = agreed.bit_rate_bps_max;
     // Where media goes is the transport's to say.
     config.remote_rtp = SocketAddress::UNKNOWN;
-    for (of, width, height, rate) in PICTURE_MAX {
-        if of == kind {
-            config.tx_width_max = width;
-            config.tx_height_max = height;
-            config.tx_frame_rate_max = rate;
-        }
-    }
+    (config.tx_width_max, config.tx_height_max) = PICTURE_MAX;
+    config.tx_frame_rate_max = FRAME_RATE_HZ;
     config.flags = (VideoFlags::BUNDLED | VideoFlags::RTCP_MUX)
         .with(VideoFlags::CONTENT, kind == StreamKind::Content)
         .with(VideoFlags::SEND, agreed.direction.send)

@@ -80,16 +80,18 @@ fn a_picture_is_answered_told_and_given_back() {
 }
 
 #[test]
-fn small_screens_get_small_pictures() {
+fn who_takes_more_gets_larger_pictures() {
     let sent = |level| {
         let mut sim = Sim::new(config());
         join(&mut sim, &with_picture(camera(level)));
         let stream = only_stream(&sim);
-        (stream.tx_width_max, stream.tx_frame_rate_max)
+        (stream.tx_width_max, stream.tx_macroblocks_per_s_max)
     };
-    assert_eq!(sent(H264Level::L3), (640, 30));
-    assert_eq!(sent(H264Level::L1_2), (320, 25));
-    assert_eq!(sent(H264Level::L1), (160, 24));
+    assert_eq!(sent(H264Level::L4), (1_920, 245_760));
+    assert_eq!(sent(H264Level::L3_2), (1_280, 216_000));
+    assert_eq!(sent(H264Level::L3), (640, 40_500));
+    assert_eq!(sent(H264Level::L1_2), (320, 6_000));
+    assert_eq!(sent(H264Level::L1), (160, 1_485));
 }
 
 #[test]
