@@ -264,7 +264,7 @@ pub struct ViewPolicy {
     /// What a participant with a placed pane sees there, in the order of the
     /// words of `panePlacementSelfPaneMode`, from 1; 0 is the default.
     pub self_pane_mode: u8,
-    /// Most pictures a second; 0 is the default (30).
+    /// Most pictures a second; 0 is the default (60).
     pub frame_rate_max: u8,
     /// 1 switches name labels off.
     pub labels_off: u8,

@@ -23,6 +23,11 @@ use crate::{ConferencePolicy, Layout, ParticipantId, Receiver, Stream, Wants};
 /// How long sources must have been smaller before views become so.
 const SHRINK_AFTER: Duration = Duration::from_secs(10);
 
+/// How long a view stays one of 60 pictures a second after the source that had them left
+/// its large pane: people take turns, and each change is a key frame. A picture that does
+/// not come costs nothing.
+const SLOW_AFTER: Duration = Duration::from_secs(10);
+
 /// The rows that [`Shape::place`] is asked with to compare panes and sources.
 const REFERENCE: (u32, u32) = (1280, 720);
 
@@ -51,6 +56,8 @@ impl Kind {
 struct History {
     order: Order,
     need: Option<Need>,
+    /// When each viewer last had a fast source in a large pane.
+    fast_at: BTreeMap<Option<ParticipantId>, Nanos>,
 }
 
 /// The size that sources are worth, slow to go down.
@@ -66,7 +73,7 @@ struct Need {
 pub(crate) struct Shown {
     pub(crate) seating: Seating,
     pub(crate) need: Rung,
-    /// A source in it has more than 30 pictures a second.
+    /// A source in a large pane of it has more than 30 pictures a second, or had lately.
     pub(crate) fast: bool,
 }
 
@@ -282,11 +289,10 @@ impl Planner {
             seatings.push((viewer, shown));
         }
         let need = history.need(facts.now, need);
+        history.fast_at.retain(|viewer, _| viewers.contains(viewer));
         for (viewer, seating) in seatings {
-            let fast = seating
-                .seats
-                .iter()
-                .any(|seat| is_fast(*seat, facts.participants));
+            let fast = is_fast(&seating, facts.participants);
+            let fast = history.fast(facts.now, viewer, fast);
             let shown = Shown {
                 seating,
                 need,
@@ -316,6 +322,15 @@ impl History {
         }
         need.rung
     }
+
+    /// Whether a viewer's view, which now is `fast` or not, counts as fast.
+    fn fast(&mut self, now: Nanos, viewer: Option<ParticipantId>, fast: bool) -> bool {
+        if fast {
+            self.fast_at.insert(viewer, now);
+        }
+        let last = self.fast_at.get(&viewer);
+        last.is_some_and(|&at| now.since(at) < SLOW_AFTER)
+    }
 }
 
 fn stream_of(seat: Seat) -> Option<(ParticipantId, Stream)> {
@@ -340,9 +355,16 @@ fn note_rows(seating: &Seating, rows: u32, largest: &mut BTreeMap<(ParticipantId
     }
 }
 
-fn is_fast(seat: Seat, participants: &Participants) -> bool {
-    let source = stream_of(seat).and_then(|(id, stream)| participants.source(id, stream));
-    source.is_some_and(Source::is_fast)
+/// Whether a pane of more than half the picture's height shows a source of more than 30
+/// pictures a second: in a small one nobody would see what twice the encoding buys.
+fn is_fast(seating: &Seating, participants: &Participants) -> bool {
+    let panes = seating.shape.place(REFERENCE.0, REFERENCE.1);
+    let large = panes.iter().map(|pane| 2 * pane.rect.height > REFERENCE.1);
+    let mut large = seating.seats.iter().zip(large).filter(|(_, large)| *large);
+    large.any(|(seat, _)| {
+        let source = stream_of(*seat).and_then(|(id, stream)| participants.source(id, stream));
+        source.is_some_and(Source::is_fast)
+    })
 }
 
 /// The size at which no source of a seating loses samples; `None` without pictures.

@@ -378,46 +378,114 @@ fn the_rows_of_a_senders_largest_pane_are_told_whatever_it_sends() {
     assert_eq!(rows(&meeting, 7), 0, "a stranger");
 }
 
-#[test]
-fn sixty_pictures_a_second_where_the_sender_has_them_too() {
+/// One who sends 60 pictures a second, number 1, and one who sends 30, number 2.
+fn fast_and_slow(layout: Layout) -> Meeting {
     let mut meeting = Meeting::new(ConferencePolicy {
         frame_rate_max_hz: 60,
-        ..policy(Layout::SpeakerOnly)
+        ..policy(layout)
     });
     meeting.set(1, common::person(1));
-    let fast = Receiver {
+    meeting.join(2);
+    meeting
+}
+
+/// Somebody who looks on, and whose path takes 60 pictures a second.
+fn onlooker(n: u32) -> Receiver {
+    Receiver {
         participant: None,
         bit_rate_bps: 5_000_000,
-        ..receiver(2)
-    };
-    meeting.receive(2, fast);
-    meeting.receive(
-        3,
-        Receiver {
-            frame_rate_max_hz: 30,
-            ..fast
-        },
-    );
-    let data = common::flat((1280, 720), common::color(1));
-    for step in 0..240u64 {
-        let mut data = data;
-        data[5] = (step % 200) as u8;
+        ..receiver(n)
+    }
+}
+
+/// So many sixtieths of a second, in which `speaker` is the loudest.
+fn sixtieths(meeting: &mut Meeting, count: u64, speaker: u32) {
+    for step in 0..count {
+        let color = plenum_kernels::video::Yuv {
+            y: (step % 200) as u8,
+            ..common::color(1)
+        };
         let unit = plenum_compositor::AccessUnit {
             codec: VideoCodec::H264,
-            key_frame: step == 0,
-            data: &data,
+            key_frame: true,
+            data: &common::flat((1280, 720), color),
         };
+        let (one, now) = (ParticipantId(1), meeting.now);
         meeting
             .stage
-            .handle_access_unit(meeting.now, ParticipantId(1), Stream::Main, &unit);
+            .handle_access_unit(now, one, Stream::Main, &unit);
+        meeting.stage.handle_speaker(now, ParticipantId(speaker));
         meeting.run(if step % 3 == 0 { 16 } else { 17 });
     }
-    let last_second = |n: u32| {
-        let since = Nanos(meeting.now.0 - 1_000_000_000);
-        meeting.got(n).iter().filter(|got| got.at > since).count()
+}
+
+#[test]
+fn sixty_pictures_a_second_where_both_ends_have_them_and_it_can_be_seen() {
+    let mut meeting = fast_and_slow(Layout::SpeakerOnly);
+    meeting.receive(12, onlooker(12));
+    let slow = Receiver {
+        frame_rate_max_hz: 30,
+        ..onlooker(13)
     };
-    assert!((58..=61).contains(&last_second(2)), "{}", last_second(2));
-    assert!((29..=31).contains(&last_second(3)), "{}", last_second(3));
+    meeting.receive(13, slow);
+    // Level 3.1 takes as much, but not so often.
+    let small = Receiver {
+        limits: H264Level::L3_1.limits(),
+        ..onlooker(14)
+    };
+    meeting.receive(14, small);
+    // Nobody sees himself.
+    meeting.receive(1, receiver(1));
+    sixtieths(&mut meeting, 240, 1);
+    let rate = |n| rows_and_rate(&meeting, n).1;
+    assert!((58..=61).contains(&rate(12)), "{}", rate(12));
+    for n in [1, 13, 14] {
+        assert!((28..=31).contains(&rate(n)), "{n}: {}", rate(n));
+    }
+    // In a small pane nobody would see it.
+    let mut meeting = fast_and_slow(Layout::AllEqualNinths);
+    meeting.receive(12, onlooker(12));
+    sixtieths(&mut meeting, 240, 1);
+    let (_, rate) = rows_and_rate(&meeting, 12);
+    assert!((29..=31).contains(&rate), "{rate}");
+}
+
+#[test]
+fn turns_of_fast_and_slow_speakers_need_no_other_encoder() {
+    let mut meeting = fast_and_slow(Layout::SpeakerOnly);
+    meeting.receive(12, onlooker(12));
+    sixtieths(&mut meeting, 240, 1);
+    let fast = meeting.got(12).last().expect("a frame").encoder;
+    for turn in 0..4 {
+        sixtieths(&mut meeting, 240, 2 - turn % 2);
+        let (_, rate) = rows_and_rate(&meeting, 12);
+        let (least, most) = [(28, 32), (58, 61)][(turn % 2) as usize];
+        assert!((least..=most).contains(&rate), "turn {turn}: {rate}");
+        assert_eq!(meeting.got(12).last().expect("a frame").encoder, fast);
+    }
+    // Who has gone for good is not waited for.
+    sixtieths(&mut meeting, 60 * 15, 2);
+    assert_ne!(meeting.got(12).last().expect("a frame").encoder, fast);
+}
+
+#[test]
+fn in_need_thirty_pictures_a_second_are_enough() {
+    let mut meeting = fast_and_slow(Layout::SpeakerOnly);
+    meeting.receive(12, onlooker(12));
+    let rate = |meeting: &mut Meeting, thrift| {
+        meeting.stage.set_thrift(thrift);
+        sixtieths(meeting, 240, 1);
+        rows_and_rate(meeting, 12)
+    };
+    let near = |seen: (u32, usize), rate: usize| seen.0 == 720 && seen.1.abs_diff(rate) <= 2;
+    for (thrift, wanted) in [
+        (Thrift::Nothing, 60),
+        (Thrift::Motion, 30),
+        (Thrift::Nothing, 60),
+    ] {
+        let seen = rate(&mut meeting, thrift);
+        assert!(near(seen, wanted), "{thrift:?}: {seen:?}");
+    }
 }
 
 /// What a receiver gets now: rows, and pictures in the last second.

@@ -31,8 +31,10 @@ use crate::sink::Down;
 
 /// Who shows content keeps the pane for this long after the last picture of it.
 const CONTENT_HOLD: Duration = Duration::from_secs(2);
-/// Pictures a second where nothing is said.
+/// Pictures a second that a receiver takes who says nothing of it.
 const FRAME_RATE_HZ: u32 = 30;
+/// Most pictures a second of a conference of which nothing is said.
+const FRAME_RATE_MAX_HZ: u32 = 60;
 
 /// Who is there, and was it said since the last beginning.
 struct Known<T> {
@@ -462,7 +464,7 @@ fn conference_policy(wanted: &ModuleConference) -> ConferencePolicy {
             until: Some(Nanos(policy.message_until)).filter(|until| until.0 > 0),
         }),
         frame_rate_max_hz: match policy.frame_rate_max {
-            0 => FRAME_RATE_HZ,
+            0 => FRAME_RATE_MAX_HZ,
             set => u32::from(set),
         },
         ..ConferencePolicy::default()

@@ -77,7 +77,8 @@ impl Chromium {
                 "--remote-debugging-port=0",
                 "--remote-allow-origins=*",
                 "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
+                // Its moving pattern; a page asks for less.
+                "--use-fake-device-for-media-stream=fps=60",
                 // Loopback is all that there need be on a machine.
                 "--allow-loopback-in-peer-connection",
                 "--autoplay-policy=no-user-gesture-required",

@@ -453,6 +453,17 @@ impl Eye {
         (8.0 * bytes as f64 / span, f64::from(pictures) / span)
     }
 
+    /// Most pictures that came within a second.
+    #[must_use]
+    pub fn best_second(&self) -> usize {
+        let within = |(first, from): (usize, &Seen)| {
+            let later = self.seen[first..].iter();
+            let span = |seen: &&Seen| seen.at - from.at < Duration::from_secs(1);
+            later.take_while(span).count()
+        };
+        self.seen.iter().enumerate().map(within).max().unwrap_or(0)
+    }
+
     /// Takes what came.
     pub(crate) fn look(&mut self) {
         let mut buffer = [0; 2_048];

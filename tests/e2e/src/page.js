@@ -70,15 +70,15 @@
 
   // `only`: through the servers of ours of this transport, and in no other way.
   // `detour`: the server is reached at this port alone, and does not know of ours.
-  // `lines`: those of the camera, which is sent in three layers. `codec`: how.
-  me.media = async (only, detour, lines = 360, codec) => {
+  // `wish`: what the camera is asked for; it is sent in three layers. `codec`: how.
+  me.media = async (only, detour, wish = { width: 640, height: 360, frameRate: 30 }, codec) => {
     me.detour = detour;
     const iceServers = !only ? [] : me.welcome.iceServers
       .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => url.endsWith(only)) }))
       .filter((server) => server.urls.length);
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
-      video: { width: (lines * 16) / 9, height: lines },
+      video: wish,
     });
     connection = new RTCPeerConnection({
       bundlePolicy: "max-bundle", iceServers, iceTransportPolicy: only ? "relay" : "all",

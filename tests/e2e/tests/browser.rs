@@ -15,6 +15,8 @@ use plenum_e2e::turn::TurnClient;
 use plenum_e2e::{between, wait_until};
 use serde_json::Value;
 
+/// A camera of three layers, as a page asks for it.
+const CAMERA: &str = "{ width: 1280, height: 720 }";
 /// What a page is taught before it is told to join.
 const PAGE: &str = include_str!("../src/page.js");
 const BROWSER_HZ: f64 = 660.0;
@@ -575,7 +577,7 @@ fn layers_follow_panes(codec: &str) {
     let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
     ben.run("plenum.media()");
     ben.run("plenum.say({ type: 'layout', layout: 'allEqualSixteenths' })");
-    ann.run(&format!("plenum.media(null, null, 720, '{codec}')"));
+    ann.run(&format!("plenum.media(null, null, {CAMERA}, '{codec}')"));
     wait_until("the smallest layer", Duration::from_secs(10), || {
         decoded_rows(&server, &leg) == 180
     });
@@ -627,7 +629,7 @@ fn a_layer_that_ends_and_a_dataplane_that_dies_cost_a_moment_of_picture() {
     let leg = joined["participantId"].as_str().expect("an id").to_owned();
     let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
     ben.run("plenum.media()");
-    ann.run("plenum.media(null, null, 720)");
+    ann.run(&format!("plenum.media(null, null, {CAMERA})"));
     let in_rows = |rows: u32, limit: Duration| {
         let started = Instant::now();
         wait_until(&format!("a picture of {rows} rows"), limit, || {
@@ -731,7 +733,7 @@ fn a_camera_in_layers_on_a_line_that_becomes_slow_goes_on() {
     let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
     ben.run("plenum.media()");
     ann.run(&format!(
-        "plenum.media(null, {}, 720)",
+        "plenum.media(null, {}, {CAMERA})",
         proxy.address().port()
     ));
     let in_rows = |rows: std::ops::RangeInclusive<u32>| {

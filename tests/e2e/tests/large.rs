@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use plenum_abi::VideoCodec;
+use plenum_e2e::between;
 use plenum_e2e::chromium::Chromium;
 use plenum_e2e::eye::{Clip, pictures_of, source, ssim};
 use plenum_e2e::phone::Phone;
@@ -15,6 +16,10 @@ const PAGE: &str = include_str!("../src/page.js");
 const FULL_HD: (usize, usize) = (1_920, 1_080);
 /// A colour that ffmpeg's moving test picture does not have.
 const PURPLE: [u8; 3] = [128, 0, 128];
+
+/// What a page's camera is asked for.
+const CAMERA: &str = "{ width: 640, height: 360 }";
+const FAST_CAMERA: &str = "{ width: 640, height: 360, frameRate: 60 }";
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -52,14 +57,18 @@ fn meanwhile<T>(phones: &mut [Phone], act: impl FnOnce() -> T) -> T {
     })
 }
 
-fn page(server: &Server, name: &str, hz: f64, camera: Option<&str>) -> Chromium {
+fn page(server: &Server, name: &str, film: Option<&str>, camera: &str) -> Chromium {
     let web = server.ready()["web"].as_str().expect("an address");
     let call_id = server.ready()["demo_space"]["call_id"].as_str();
     let call_id = call_id.expect("a meeting ID");
-    let mut browser = Chromium::open_with(server.folder(), name, web, hz, camera);
+    let film = film.map(|filter| (filter, 360));
+    let mut browser = Chromium::open_with(server.folder(), name, web, 660.0, film);
     browser.run(PAGE);
     browser.run(&format!("plenum.join('{call_id}', '{name}')"));
-    assert_eq!(browser.run("plenum.media()"), "connected");
+    assert_eq!(
+        browser.run(&format!("plenum.media(null, null, {camera})")),
+        "connected"
+    );
     browser
 }
 
@@ -116,8 +125,8 @@ fn a_shared_screen_of_1080p_keeps_its_size() {
     let clip = Clip::new(VideoCodec::H264, "color=gray", 1_080, 100_000);
     let mut phones = [room(&server, "Room", &clip)];
     let since = meanwhile(&mut phones, || {
-        let mut ann = page(&server, "Ann", 660.0, Some("color=green"));
-        let mut ben = page(&server, "Ben", 880.0, Some("color=blue"));
+        let mut ann = page(&server, "Ann", Some("color=green"), CAMERA);
+        let mut ben = page(&server, "Ben", Some("color=blue"), CAMERA);
         assert_eq!(ann.run("plenum.share(1920, 1080)"), true);
         let shared = Instant::now();
         let mut likeness = Value::Null;
@@ -150,4 +159,38 @@ fn a_shared_screen_of_1080p_keeps_its_size() {
         sizes.len()
     );
     assert!(count > 15 && most > 0.3, "{most} {count}");
+}
+
+/// A browser with a camera of 60 pictures a second is seen with as many by a room whose
+/// level takes them, and with 30 by one whose level does not.
+#[test]
+fn sixty_pictures_a_second_go_from_end_to_end() {
+    let server = Server::start("large-fast", &[]);
+    let clip = |lines| Clip::new(VideoCodec::H264, "color=gray", lines, 100_000);
+    let mut phones = [
+        room(&server, "Fast", &clip(720)),
+        room(&server, "Slow", &clip(360)),
+    ];
+    for name in ["Fast", "Slow"] {
+        let (_, shown) = server.rest("GET", &format!("callLegs?filter={name}"), None);
+        let leg = between(&shown, "callLeg id=\"", "\"");
+        let form = Some("chosenLayout=speakerOnly");
+        let (code, body) = server.rest("PUT", &format!("callLegs/{leg}"), form);
+        assert_eq!(code, 200, "{body}");
+    }
+    let sent = meanwhile(&mut phones, || {
+        let _ann = page(&server, "Ann", None, FAST_CAMERA);
+        // Until views are no larger than what is in them now, and bits are left for motion.
+        std::thread::sleep(seconds(16.0));
+        let (_, shown) = server.rest("GET", "callLegs?filter=Ann", None);
+        let leg = between(&shown, "callLeg id=\"", "\"");
+        let (_, leg) = server.rest("GET", &format!("callLegs/{leg}"), None);
+        let rate = between(&leg, "<frameRate>", "</frameRate>");
+        rate.parse::<f64>().expect("a number")
+    });
+    let rates = phones.each_mut().map(|phone| phone.eye().best_second());
+    eprintln!("Ann sends {sent:.1} pictures/s; seen, in the best second: {rates:?}");
+    assert!(sent > 45.0, "the camera gives {sent:.1} pictures a second");
+    assert!(rates[0] > 40, "{rates:?}");
+    assert!((25..=34).contains(&rates[1]), "{rates:?}");
 }

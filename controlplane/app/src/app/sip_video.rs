@@ -39,8 +39,8 @@ const SIZES: [(u16, u16); 7] = [
     (320, 180),
     (160, 90),
 ];
-/// Pictures of a view a second.
-const FRAME_RATE_HZ: u32 = 30;
+/// Pictures of a view a second, where both ends have so many.
+const FRAME_RATE_HZ: u32 = 60;
 /// Below this a smaller picture is better.
 const FAIR_FRAME_RATE_HZ: u8 = 15;
 

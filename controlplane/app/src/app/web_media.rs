@@ -26,8 +26,8 @@ const VIDEO_CODECS: [VideoCodec; 2] = [VideoCodec::H264, VideoCodec::Vp8];
 /// Widest and highest picture of a view and of a screen. Browsers name level 3.1 of H.264
 /// (720p) whatever they decode, so that levels say nothing about them.
 const PICTURE_MAX: (u16, u16) = (1_920, 1_080);
-/// Pictures of a view or a screen a second.
-const FRAME_RATE_HZ: u8 = 30;
+/// Pictures of a view or a screen a second, where both ends have so many.
+const FRAME_RATE_HZ: u8 = 60;
 
 impl App {
     /// A browser offers, for the first time or again.

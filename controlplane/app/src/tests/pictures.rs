@@ -69,7 +69,7 @@ fn a_picture_is_answered_told_and_given_back() {
     );
     assert_eq!(stream.tx_payload().unwrap().codec, VideoCodec::H264 as u8);
     assert_eq!((stream.tx_width_max, stream.tx_height_max), (1_280, 720));
-    assert_eq!(stream.tx_frame_rate_max, 30);
+    assert_eq!(stream.tx_frame_rate_max, 60);
     assert_eq!(stream.tx_bit_rate_bps_max, 1_000_000);
     assert_ne!(stream.tx_keys, sim.media(leg).tx_keys);
     for flag in [VideoFlags::SEND, VideoFlags::RECEIVE, VideoFlags::PLI] {
