@@ -104,6 +104,14 @@ id! {
     /// This server, from its first start on.
     HostId
 }
+id! {
+    /// A web bridge profile.
+    WebBridgeProfileId
+}
+id! {
+    /// An entry point of a web bridge profile.
+    EntryPointId
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //!
 //! One vocabulary for everybody above the packets: the store keeps a [`Space`],
 //! the REST API shows it, SIP resolves to it. A value that anybody may have
-//! typed is checked in exactly one place, [`Space::validate`] and the
+//! typed is checked in exactly one place, the `validate` of its object and the
 //! `FromStr` of each enum; whoever writes calls it.
 //!
 //! A change is a patch whose every field says keep, set or unset ([`Field`]),
@@ -21,7 +21,9 @@ mod media;
 mod page;
 mod space;
 mod status;
+mod text;
 mod turn;
+mod web_bridge;
 
 pub use call::{
     AudioReceive, AudioSend, CallLegConfiguration, CallLegPatch, CallLegQuery, CallLegState,
@@ -30,7 +32,10 @@ pub use call::{
     VideoRole, VideoStatus,
 };
 pub use field::Field;
-pub use id::{CallId, CallLegId, CorrelatorId, HostId, ParseIdError, SpaceId};
+pub use id::{
+    CallId, CallLegId, CorrelatorId, EntryPointId, HostId, ParseIdError, SpaceId,
+    WebBridgeProfileId,
+};
 pub use invalid::InvalidField;
 pub use layout::{Layout, SelfPaneMode};
 pub use look::{CallConfiguration, CallPatch, MAX_MESSAGE_BYTES, MessageDuration, MessagePosition};
@@ -43,3 +48,9 @@ pub use space::{
 };
 pub use status::{SystemLoad, SystemStatus, TickLateness};
 pub use turn::{TurnAllocationView, TurnServer, TurnServerStatus};
+pub use web_bridge::{
+    EffectiveWebBridgeProfile, EntryPoint, EntryPointKind, EntryPointPatch, EntryPoints,
+    MAX_ENTRY_POINT_LABEL, MAX_ENTRY_POINTS, MAX_IVR_NUMBER, MAX_PROFILE_URL, ProfileUsage,
+    ResolveCoSpaceUris, SystemProfiles, SystemProfilesPatch, WebBridgeProfile,
+    WebBridgeProfilePatch, WebBridgeProfileQuery,
+};

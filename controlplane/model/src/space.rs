@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::text::{is_text, is_url};
 use crate::{Field, InvalidField, Layout, PageRequest, SelfPaneMode, SpaceId};
 
 /// Most characters of a name.
@@ -269,14 +270,6 @@ pub fn generate_call_id(random: u64) -> String {
     (100_000_000 + random % 900_000_000).to_string()
 }
 
-/// Characters that neither break a line on a screen nor XML.
-fn is_text(text: &str, most: usize) -> bool {
-    text.chars().count() <= most
-        && !text
-            .chars()
-            .any(|c| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'))
-}
-
 /// `user` of RFC 3261 section 25.1, bounded.
 fn is_userpart(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -303,12 +296,7 @@ fn is_owner(text: &str) -> bool {
 }
 
 fn is_stream_url(text: &str) -> bool {
-    let host = text
-        .strip_prefix("rtmp://")
-        .or_else(|| text.strip_prefix("rtmps://"));
-    host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'))
-        && is_text(text, MAX_STREAM_URL)
-        && !text.contains(char::is_whitespace)
+    is_url(text, &["rtmp://", "rtmps://"], MAX_STREAM_URL)
 }
 
 #[cfg(test)]

@@ -54,6 +54,15 @@ pub enum StoreError {
     /// Another space has this call ID.
     #[error("the call ID is taken")]
     DuplicateCallId,
+    /// No web bridge profile has this id.
+    #[error("no such web bridge profile")]
+    NoSuchWebBridgeProfile,
+    /// The profile has no entry point of this kind with this id.
+    #[error("no such entry point")]
+    NoSuchEntryPoint,
+    /// The profile has as many entry points of this kind as it can.
+    #[error("the profile takes no more entry points of this kind")]
+    TooManyEntryPoints,
     /// A value does not fit its field.
     #[error(transparent)]
     Invalid(#[from] InvalidField),

@@ -3,7 +3,7 @@
 //! Two kinds of writing, because they can bear different losses:
 //!
 //! ```text
-//!   spaces, settings, administrators   one transaction each, on disk before the answer
+//!   spaces, profiles, settings, admins one transaction each, on disk before the answer
 //!   dialogs (40 calls a second,        gathered for up to 15 ms, newest state of each
 //!            several changes each)     dialog wins, one transaction for all of them
 //! ```
@@ -23,6 +23,7 @@ mod open;
 mod schema;
 mod settings;
 mod spaces;
+mod web_bridge;
 
 use std::sync::Arc;
 use std::time::Duration;

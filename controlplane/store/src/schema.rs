@@ -11,7 +11,9 @@ use crate::OpenError;
 pub const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 
 /// Step n leads from version n to n + 1. A step that was released never changes.
-const STEPS: &[&[&str]] = &[&[
+const STEPS: &[&[&str]] = &[FIRST, WEB_BRIDGE_PROFILES];
+
+const FIRST: &[&str] = &[
     "CREATE TABLE spaces (
         id TEXT NOT NULL PRIMARY KEY,
         name TEXT NOT NULL,
@@ -57,7 +59,36 @@ const STEPS: &[&[&str]] = &[&[
         password_hash TEXT NOT NULL,
         role TEXT NOT NULL
     )",
-]];
+];
+
+const WEB_BRIDGE_PROFILES: &[&str] = &[
+    "CREATE TABLE web_bridge_profiles (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        resource_archive TEXT,
+        allow_passcodes SMALLINT,
+        allow_secrets SMALLINT,
+        user_portal_enabled SMALLINT,
+        allow_unauthenticated_guests SMALLINT,
+        resolve_call_ids SMALLINT,
+        resolve_uris TEXT
+    )",
+    // IVR numbers and web bridge addresses.
+    "CREATE TABLE web_bridge_entry_points (
+        id TEXT NOT NULL PRIMARY KEY,
+        profile_id TEXT NOT NULL REFERENCES web_bridge_profiles (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        label TEXT NOT NULL,
+        value TEXT NOT NULL
+    )",
+    "CREATE INDEX web_bridge_entry_points_by_profile
+     ON web_bridge_entry_points (profile_id, kind)",
+    // One row; each kind of profile has a column.
+    "CREATE TABLE system_profiles (
+        web_bridge_profile TEXT REFERENCES web_bridge_profiles (id) ON DELETE SET NULL
+    )",
+    "INSERT INTO system_profiles (web_bridge_profile) VALUES (NULL)",
+];
 
 /// The version of a database that has the table for it.
 pub(crate) async fn version(connection: &mut AnyConnection) -> Result<i64, OpenError> {

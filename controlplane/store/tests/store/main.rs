@@ -8,6 +8,7 @@ mod opening;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod spaces;
+mod web_bridge;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

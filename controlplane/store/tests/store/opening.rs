@@ -1,15 +1,15 @@
 use std::os::unix::fs::PermissionsExt;
 
-use plenum_model::SpacePatch;
+use plenum_model::{SpacePatch, WebBridgeProfilePatch};
 use plenum_store::{OpenError, SCHEMA_VERSION, Store, StoreError};
 use sqlx::{Connection, SqliteConnection};
 
 use super::Dir;
 
-async fn raw(path: &str, statement: &'static str) {
+async fn raw(path: &str, statement: &str) {
     let url = format!("sqlite://{path}?mode=rwc");
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query(statement)
+    sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()))
         .execute(&mut connection)
         .await
         .unwrap();
@@ -107,7 +107,34 @@ async fn a_newer_schema_is_refused() {
         panic!("{opened:?}");
     };
     assert_eq!(known, SCHEMA_VERSION);
-    raw(&dir.database(), "UPDATE schema_version SET version = 1").await;
+    let back = format!("UPDATE schema_version SET version = {SCHEMA_VERSION}");
+    raw(&dir.database(), &back).await;
+    dir.open().await;
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let dir = Dir::new();
+    let store = dir.open().await;
+    let wanted = SpacePatch::named("Board", "board");
+    let space = store.create_space(wanted).await.unwrap();
+    store.close().await;
+    for statement in [
+        "DROP TABLE system_profiles",
+        "DROP TABLE web_bridge_entry_points",
+        "DROP TABLE web_bridge_profiles",
+        "UPDATE schema_version SET version = 1",
+    ] {
+        raw(&dir.database(), statement).await;
+    }
+    let store = dir.open().await;
+    assert_eq!(store.space(space.id).await.unwrap(), Some(space));
+    let profiles = store.system_profiles().await.unwrap();
+    assert_eq!(profiles.web_bridge_profile, None);
+    let wanted = WebBridgeProfilePatch::default();
+    store.create_web_bridge_profile(wanted).await.unwrap();
+    store.close().await;
+    // It is done once.
     dir.open().await;
 }
 

@@ -1,7 +1,11 @@
 //! The same SQL on PostgreSQL, where one is at hand: `PLENUM_TEST_POSTGRES`
 //! names an empty database with the C collation.
 
-use plenum_model::{Field, Layout, PageRequest, SpacePatch, SpaceQuery};
+use plenum_model::{
+    EntryPointKind, EntryPointPatch, EntryPoints, Field, Layout, PageRequest, ProfileUsage,
+    SpacePatch, SpaceQuery, SystemProfilesPatch, WebBridgeProfileId, WebBridgeProfilePatch,
+    WebBridgeProfileQuery,
+};
 use plenum_store::{AdminRole, Store, StoreError};
 
 use super::dialogs::dialog;
@@ -47,6 +51,7 @@ async fn postgresql_takes_the_same_sql() {
         assert_eq!(page.total, total, "{filter}");
         assert_eq!(page.items.len() as u64, total.min(1));
     }
+    web_bridge_profiles(&store).await;
     store.put_dialog(dialog(1, "a")).await.unwrap();
     store.put_dialog(dialog(1, "b")).await.unwrap();
     store.put_dialog(dialog(2, "c")).await.unwrap();
@@ -70,4 +75,46 @@ async fn postgresql_takes_the_same_sql() {
     assert_eq!(store.dialogs().await.unwrap(), []);
     store.delete_admin("ann").await.unwrap();
     store.close().await;
+}
+
+async fn web_bridge_profiles(store: &Store) {
+    let wanted = WebBridgeProfilePatch {
+        allow_passcodes: Field::Set(false),
+        ..WebBridgeProfilePatch::default()
+    };
+    let made = store.create_web_bridge_profile(wanted).await.unwrap();
+    let assign = |id| SystemProfilesPatch {
+        web_bridge_profile: Field::Set(id),
+    };
+    let nobody = store.update_system_profiles(assign(WebBridgeProfileId::from_bytes([7; 16])));
+    assert!(matches!(
+        nobody.await,
+        Err(StoreError::NoSuchWebBridgeProfile)
+    ));
+    store.update_system_profiles(assign(made.id)).await.unwrap();
+    let query = WebBridgeProfileQuery {
+        usage: Some(ProfileUsage::Referenced),
+        page: PageRequest {
+            offset: 0,
+            limit: 1,
+        },
+    };
+    let page = store.web_bridge_profiles(query).await.unwrap();
+    assert_eq!((page.total, page.items), (1, vec![made.clone()]));
+    let numbers = EntryPoints {
+        profile: made.id,
+        kind: EntryPointKind::IvrNumber,
+    };
+    let wanted = EntryPointPatch {
+        value: Field::Set("8000".into()),
+        ..EntryPointPatch::default()
+    };
+    let point = store.create_entry_point(numbers, wanted).await.unwrap();
+    assert_eq!(
+        store.entry_point(numbers, point.id).await.unwrap(),
+        Some(point)
+    );
+    store.delete_web_bridge_profile(made.id).await.unwrap();
+    let assigned = store.system_web_bridge_profile().await.unwrap();
+    assert_eq!(assigned, None);
 }
