@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
-use plenum_model::InvalidField;
+use plenum_model::{EntryPointKind, InvalidField};
 
 use crate::bridge::BridgeError;
 use crate::xml::Xml;
@@ -99,6 +99,21 @@ impl Refusal {
                 BridgeError::NoSuchCall => (S::NOT_FOUND, plain("callDoesNotExist")),
                 BridgeError::NoSuchCallLeg => (S::NOT_FOUND, plain("callLegDoesNotExist")),
                 BridgeError::NoSuchTurnServer => (S::NOT_FOUND, plain("turnServerDoesNotExist")),
+                BridgeError::NoSuchWebBridgeProfile => {
+                    (S::NOT_FOUND, plain("webBridgeProfileDoesNotExist"))
+                }
+                BridgeError::NoSuchEntryPoint(EntryPointKind::IvrNumber) => {
+                    (S::NOT_FOUND, plain("ivrNumberDoesNotExist"))
+                }
+                BridgeError::NoSuchEntryPoint(EntryPointKind::WebBridgeAddress) => {
+                    (S::NOT_FOUND, plain("webBridgeAddressDoesNotExist"))
+                }
+                BridgeError::TooManyEntryPoints(EntryPointKind::IvrNumber) => {
+                    (S::BAD_REQUEST, plain("tooManyIvrNumbers"))
+                }
+                BridgeError::TooManyEntryPoints(EntryPointKind::WebBridgeAddress) => {
+                    (S::BAD_REQUEST, plain("tooManyWebBridgeAddresses"))
+                }
                 BridgeError::DuplicateUri => (S::BAD_REQUEST, plain("duplicateCoSpaceUri")),
                 BridgeError::DuplicateCallId => (S::BAD_REQUEST, plain("duplicateCoSpaceId")),
                 BridgeError::Invalid(InvalidField { parameter }) => {

@@ -2,9 +2,11 @@
 
 use plenum_model::{
     CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallPatch,
-    CallQuery, CallSummary, CallView, DialOut, InvalidField, Page, PageRequest, Space, SpaceId,
-    SpacePatch, SpaceQuery, SystemLoad, SystemStatus, TurnAllocationView, TurnServer,
-    TurnServerStatus,
+    CallQuery, CallSummary, CallView, DialOut, EffectiveWebBridgeProfile, EntryPoint, EntryPointId,
+    EntryPointKind, EntryPointPatch, EntryPoints, InvalidField, Page, PageRequest, Space, SpaceId,
+    SpacePatch, SpaceQuery, SystemLoad, SystemProfiles, SystemProfilesPatch, SystemStatus,
+    TurnAllocationView, TurnServer, TurnServerStatus, WebBridgeProfile, WebBridgeProfileId,
+    WebBridgeProfilePatch, WebBridgeProfileQuery,
 };
 
 /// Why the server did not do what was asked. Nothing was changed.
@@ -23,6 +25,15 @@ pub enum BridgeError {
     /// No TURN server has this id.
     #[error("no such TURN server")]
     NoSuchTurnServer,
+    /// No web bridge profile has this id.
+    #[error("no such web bridge profile")]
+    NoSuchWebBridgeProfile,
+    /// The profile has no entry point of this kind with this id.
+    #[error("no such {0}")]
+    NoSuchEntryPoint(EntryPointKind),
+    /// The profile has as many entry points of this kind as it can.
+    #[error("too many entry points of kind {0}")]
+    TooManyEntryPoints(EntryPointKind),
     /// Another space is reached by this URI.
     #[error("the URI is taken")]
     DuplicateUri,
@@ -97,6 +108,69 @@ pub trait Bridge: Send + Sync + 'static {
     -> Result<(), BridgeError>;
     /// Hangs up.
     async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError>;
+
+    /// A part of the web bridge profiles.
+    async fn web_bridge_profiles(
+        &self,
+        query: WebBridgeProfileQuery,
+    ) -> Result<Page<WebBridgeProfile>, BridgeError>;
+    /// One web bridge profile.
+    async fn web_bridge_profile(
+        &self,
+        id: WebBridgeProfileId,
+    ) -> Result<WebBridgeProfile, BridgeError>;
+    /// Makes a web bridge profile.
+    async fn create_web_bridge_profile(
+        &self,
+        wanted: WebBridgeProfilePatch,
+    ) -> Result<WebBridgeProfileId, BridgeError>;
+    /// Changes a web bridge profile, wholly or not at all.
+    async fn update_web_bridge_profile(
+        &self,
+        id: WebBridgeProfileId,
+        change: WebBridgeProfilePatch,
+    ) -> Result<(), BridgeError>;
+    /// Removes a web bridge profile, also where it is assigned.
+    async fn delete_web_bridge_profile(&self, id: WebBridgeProfileId) -> Result<(), BridgeError>;
+
+    /// A part of a profile's entry points of one kind.
+    async fn entry_points(
+        &self,
+        of: EntryPoints,
+        page: PageRequest,
+    ) -> Result<Page<EntryPoint>, BridgeError>;
+    /// One entry point.
+    async fn entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+    ) -> Result<EntryPoint, BridgeError>;
+    /// Adds an entry point.
+    async fn create_entry_point(
+        &self,
+        of: EntryPoints,
+        wanted: EntryPointPatch,
+    ) -> Result<EntryPointId, BridgeError>;
+    /// Changes an entry point, wholly or not at all.
+    async fn update_entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+        change: EntryPointPatch,
+    ) -> Result<(), BridgeError>;
+    /// Removes an entry point.
+    async fn delete_entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+    ) -> Result<(), BridgeError>;
+
+    /// Which profiles hold wherever no other is assigned.
+    async fn system_profiles(&self) -> Result<SystemProfiles, BridgeError>;
+    /// Changes which those are.
+    async fn update_system_profiles(&self, change: SystemProfilesPatch) -> Result<(), BridgeError>;
+    /// What the web app offers now.
+    async fn effective_web_bridge_profile(&self) -> Result<EffectiveWebBridgeProfile, BridgeError>;
 
     /// The TURN server beside this one; `None` where it serves none.
     async fn turn_server(&self) -> Result<Option<TurnServer>, BridgeError>;

@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use axum::http::Method;
 use plenum_model::{
-    CallId, CallLegId, CallLegQuery, CallQuery, DialOut, HostId, Page, SpaceId, SpaceQuery,
+    CallId, CallLegId, CallLegQuery, CallQuery, DialOut, EntryPointId, EntryPointKind, EntryPoints,
+    HostId, Page, SpaceId, SpaceQuery, SystemProfilesPatch, WebBridgeProfileId,
+    WebBridgeProfileQuery,
 };
 
 use crate::answer::{Answer, Refusal};
@@ -46,6 +48,19 @@ pub(crate) enum Act {
     ShowLeg,
     ChangeLeg,
     HangUp,
+    ShowSystemProfiles,
+    ChangeSystemProfiles,
+    ShowEffectiveProfile,
+    ListProfiles,
+    CreateProfile,
+    ShowProfile,
+    ChangeProfile,
+    RemoveProfile,
+    ListEntryPoints(EntryPointKind),
+    CreateEntryPoint(EntryPointKind),
+    ShowEntryPoint(EntryPointKind),
+    ChangeEntryPoint(EntryPointKind),
+    RemoveEntryPoint(EntryPointKind),
     ListTurnServers,
     ShowTurnServer,
     ChangeTurnServer,
@@ -73,6 +88,20 @@ pub(crate) const NODES: &[Node] = &[
     Node {
         path: "/system/load",
         actions: &[(Method::GET, Act::ShowLoad)],
+        allow: "GET",
+    },
+    Node {
+        path: "/system/profiles",
+        actions: &[
+            (Method::GET, Act::ShowSystemProfiles),
+            (Method::PUT, Act::ChangeSystemProfiles),
+            (Method::POST, Act::ChangeSystemProfiles),
+        ],
+        allow: "GET, PUT, POST",
+    },
+    Node {
+        path: "/system/profiles/effectiveWebBridgeProfile",
+        actions: &[(Method::GET, Act::ShowEffectiveProfile)],
         allow: "GET",
     },
     Node {
@@ -147,6 +176,81 @@ pub(crate) const NODES: &[Node] = &[
         allow: "GET, PUT, DELETE",
     },
     Node {
+        path: "/webBridgeProfiles",
+        actions: &[
+            (Method::GET, Act::ListProfiles),
+            (Method::POST, Act::CreateProfile),
+        ],
+        allow: "GET, POST",
+    },
+    Node {
+        path: "/webBridgeProfiles/{id}",
+        actions: &[
+            (Method::GET, Act::ShowProfile),
+            (Method::PUT, Act::ChangeProfile),
+            (Method::DELETE, Act::RemoveProfile),
+        ],
+        allow: "GET, PUT, DELETE",
+    },
+    Node {
+        path: "/webBridgeProfiles/{id}/ivrNumbers",
+        actions: &[
+            (Method::GET, Act::ListEntryPoints(EntryPointKind::IvrNumber)),
+            (
+                Method::POST,
+                Act::CreateEntryPoint(EntryPointKind::IvrNumber),
+            ),
+        ],
+        allow: "GET, POST",
+    },
+    Node {
+        path: "/webBridgeProfiles/{id}/ivrNumbers/{entryPoint}",
+        actions: &[
+            (Method::GET, Act::ShowEntryPoint(EntryPointKind::IvrNumber)),
+            (
+                Method::PUT,
+                Act::ChangeEntryPoint(EntryPointKind::IvrNumber),
+            ),
+            (
+                Method::DELETE,
+                Act::RemoveEntryPoint(EntryPointKind::IvrNumber),
+            ),
+        ],
+        allow: "GET, PUT, DELETE",
+    },
+    Node {
+        path: "/webBridgeProfiles/{id}/webBridgeAddresses",
+        actions: &[
+            (
+                Method::GET,
+                Act::ListEntryPoints(EntryPointKind::WebBridgeAddress),
+            ),
+            (
+                Method::POST,
+                Act::CreateEntryPoint(EntryPointKind::WebBridgeAddress),
+            ),
+        ],
+        allow: "GET, POST",
+    },
+    Node {
+        path: "/webBridgeProfiles/{id}/webBridgeAddresses/{entryPoint}",
+        actions: &[
+            (
+                Method::GET,
+                Act::ShowEntryPoint(EntryPointKind::WebBridgeAddress),
+            ),
+            (
+                Method::PUT,
+                Act::ChangeEntryPoint(EntryPointKind::WebBridgeAddress),
+            ),
+            (
+                Method::DELETE,
+                Act::RemoveEntryPoint(EntryPointKind::WebBridgeAddress),
+            ),
+        ],
+        allow: "GET, PUT, DELETE",
+    },
+    Node {
         path: "/turnServers",
         actions: &[(Method::GET, Act::ListTurnServers)],
         allow: "GET",
@@ -176,11 +280,11 @@ pub(crate) const NODES: &[Node] = &[
     },
 ];
 
-/// An action and the id in its path, unchecked; empty where the node has none.
+/// An action and the ids in its path, unchecked, in the order of the path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Action {
     act: Act,
-    id: String,
+    ids: Vec<String>,
 }
 
 /// The action of a path and method. Segments are matched in any case, a
@@ -199,7 +303,7 @@ pub(crate) fn find(path: &str, method: &Method) -> Result<Action, Refusal> {
         return Err(Refusal::Version);
     }
     let segments: Vec<&str> = segments.collect();
-    let (node, id) = NODES
+    let (node, ids) = NODES
         .iter()
         .find_map(|node| Some((node, matches(node.path, &segments)?)))
         .ok_or(Refusal::Unrecognised)?;
@@ -212,42 +316,56 @@ pub(crate) fn find(path: &str, method: &Method) -> Result<Action, Refusal> {
     node.actions
         .iter()
         .find(|(allowed, _)| allowed == method)
-        .map(|&(_, act)| Action { act, id })
+        .map(|&(_, act)| Action { act, ids })
         .ok_or(Refusal::Operation(node.allow))
 }
 
-/// The id in `segments`, if they are of this node.
-fn matches(pattern: &str, segments: &[&str]) -> Option<String> {
+/// The ids in `segments`, if they are of this node.
+fn matches(pattern: &str, segments: &[&str]) -> Option<Vec<String>> {
     let pattern = pattern.strip_prefix('/').unwrap_or(pattern);
-    let mut id = String::new();
+    let mut ids = Vec::new();
     let mut given = segments.iter();
     for expected in pattern.split('/') {
         let segment = given.next()?;
         if expected.starts_with('{') && !segment.is_empty() {
-            id = (*segment).to_owned();
+            ids.push((*segment).to_owned());
         } else if !expected.eq_ignore_ascii_case(segment) {
             return None;
         }
     }
-    given.next().is_none().then_some(id)
+    given.next().is_none().then_some(ids)
 }
 
 impl Action {
-    /// The id in the path. What is no GUID is the id of nothing.
-    fn id<T: FromStr>(&self, missing: BridgeError) -> Result<T, Refusal> {
-        self.id.parse().map_err(|_| missing.into())
+    /// The id at this place of the path. What is no GUID is the id of nothing.
+    fn id<T: FromStr>(&self, at: usize, missing: BridgeError) -> Result<T, Refusal> {
+        let id = self.ids.get(at).and_then(|id| id.parse().ok());
+        id.ok_or(missing.into())
     }
 
     fn space(&self) -> Result<SpaceId, Refusal> {
-        self.id(BridgeError::NoSuchSpace)
+        self.id(0, BridgeError::NoSuchSpace)
     }
 
     fn call(&self) -> Result<CallId, Refusal> {
-        self.id(BridgeError::NoSuchCall)
+        self.id(0, BridgeError::NoSuchCall)
     }
 
     fn leg(&self) -> Result<CallLegId, Refusal> {
-        self.id(BridgeError::NoSuchCallLeg)
+        self.id(0, BridgeError::NoSuchCallLeg)
+    }
+
+    fn profile(&self) -> Result<WebBridgeProfileId, Refusal> {
+        self.id(0, BridgeError::NoSuchWebBridgeProfile)
+    }
+
+    fn entry_points(&self, kind: EntryPointKind) -> Result<EntryPoints, Refusal> {
+        let profile = self.profile()?;
+        Ok(EntryPoints { profile, kind })
+    }
+
+    fn entry_point(&self, kind: EntryPointKind) -> Result<EntryPointId, Refusal> {
+        self.id(1, BridgeError::NoSuchEntryPoint(kind))
     }
 }
 
@@ -353,6 +471,73 @@ pub(crate) async fn act(
             bridge.hang_up(action.leg()?).await?;
             Ok(Answer::Gone)
         }
+        Act::ShowSystemProfiles => {
+            let profiles = bridge.system_profiles().await?;
+            Ok(Answer::Shown(show::system_profiles(&profiles)))
+        }
+        Act::ChangeSystemProfiles => change_system_profiles(bridge, params).await,
+        Act::ShowEffectiveProfile => {
+            let effective = bridge.effective_web_bridge_profile().await?;
+            Ok(Answer::Shown(show::effective_web_bridge_profile(effective)))
+        }
+        Act::ListProfiles => {
+            let query = WebBridgeProfileQuery {
+                usage: params.filter("usageFilter")?,
+                page: params.page(CONFIGURED_CAP)?,
+            };
+            let page = bridge.web_bridge_profiles(query).await?;
+            Ok(Answer::Shown(show::web_bridge_profiles(&page)))
+        }
+        Act::CreateProfile => {
+            let wanted = params.web_bridge_profile()?;
+            let id = bridge.create_web_bridge_profile(wanted).await?;
+            Ok(Answer::At(format!("/api/v1/webBridgeProfiles/{id}")))
+        }
+        Act::ShowProfile => {
+            let profile = bridge.web_bridge_profile(action.profile()?).await?;
+            Ok(Answer::Shown(show::web_bridge_profile(&profile)))
+        }
+        Act::ChangeProfile => {
+            let id = action.profile()?;
+            let change = params.web_bridge_profile()?;
+            bridge.update_web_bridge_profile(id, change).await?;
+            Ok(Answer::At(format!("/api/v1/webBridgeProfiles/{id}")))
+        }
+        Act::RemoveProfile => {
+            bridge.delete_web_bridge_profile(action.profile()?).await?;
+            Ok(Answer::Gone)
+        }
+        Act::ListEntryPoints(kind) => {
+            let of = action.entry_points(kind)?;
+            let page = bridge
+                .entry_points(of, params.page(CONFIGURED_CAP)?)
+                .await?;
+            Ok(Answer::Shown(show::entry_points(kind, &page)))
+        }
+        Act::CreateEntryPoint(kind) => {
+            let of = action.entry_points(kind)?;
+            let value = kind.value_parameter();
+            params.non_empty(value).ok_or(Refusal::Missing(value))?;
+            let wanted = params.entry_point(kind);
+            let id = bridge.create_entry_point(of, wanted).await?;
+            Ok(Answer::At(entry_point_path(of, id)))
+        }
+        Act::ShowEntryPoint(kind) => {
+            let of = action.entry_points(kind)?;
+            let point = bridge.entry_point(of, action.entry_point(kind)?).await?;
+            Ok(Answer::Shown(show::entry_point(kind, &point)))
+        }
+        Act::ChangeEntryPoint(kind) => {
+            let (of, id) = (action.entry_points(kind)?, action.entry_point(kind)?);
+            let change = params.entry_point(kind);
+            bridge.update_entry_point(of, id, change).await?;
+            Ok(Answer::At(entry_point_path(of, id)))
+        }
+        Act::RemoveEntryPoint(kind) => {
+            let (of, id) = (action.entry_points(kind)?, action.entry_point(kind)?);
+            bridge.delete_entry_point(of, id).await?;
+            Ok(Answer::Gone)
+        }
         Act::ListTurnServers => {
             let page = params.page(CONFIGURED_CAP)?;
             let server = bridge.turn_server().await?;
@@ -389,7 +574,7 @@ async fn turn_server(
     bridge: &dyn Bridge,
     action: &Action,
 ) -> Result<plenum_model::TurnServer, Refusal> {
-    let id: HostId = action.id(BridgeError::NoSuchTurnServer)?;
+    let id: HostId = action.id(0, BridgeError::NoSuchTurnServer)?;
     let server = bridge.turn_server().await?.filter(|server| server.id == id);
     server.ok_or(BridgeError::NoSuchTurnServer.into())
 }
@@ -405,6 +590,17 @@ const SPACE_REFERENCES: &[(&str, &str)] = &[
 ];
 const LEG_REFERENCES: &[(&str, &str)] = &[("callLegProfile", "callLegProfileDoesNotExist")];
 
+const SYSTEM_REFERENCES: &[(&str, &str)] = &[
+    ("callLegProfile", "callLegProfileDoesNotExist"),
+    ("callProfile", "callProfileDoesNotExist"),
+    ("dtmfProfile", "dtmfProfileDoesNotExist"),
+    ("userProfile", "userProfileDoesNotExist"),
+    ("ivrBrandingProfile", "ivrBrandingProfileDoesNotExist"),
+    ("callBrandingProfile", "callBrandingProfileDoesNotExist"),
+    ("compatibilityProfile", "compatibilityProfileDoesNotExist"),
+    ("dialInSecurityProfile", "dialInSecurityProfileDoesNotExist"),
+];
+
 fn refuse_references(params: &Params, references: &[(&str, &'static str)]) -> Result<(), Refusal> {
     match references
         .iter()
@@ -413,6 +609,26 @@ fn refuse_references(params: &Params, references: &[(&str, &'static str)]) -> Re
         Some(&(_, reason)) => Err(Refusal::NoSuchReference(reason)),
         None => Ok(()),
     }
+}
+
+/// Assigns profiles. One that is not there is a wrong value, not a wrong path.
+async fn change_system_profiles(bridge: &dyn Bridge, params: &Params) -> Result<Answer, Refusal> {
+    const UNKNOWN: Refusal = Refusal::NoSuchReference("webBridgeProfileDoesNotExist");
+    refuse_references(params, SYSTEM_REFERENCES)?;
+    let change = SystemProfilesPatch {
+        web_bridge_profile: params.word("webBridgeProfile").map_err(|_| UNKNOWN)?,
+    };
+    match bridge.update_system_profiles(change).await {
+        Err(BridgeError::NoSuchWebBridgeProfile) => Err(UNKNOWN),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(Answer::At("/api/v1/system/profiles".to_owned())),
+    }
+}
+
+/// Where an entry point is found.
+fn entry_point_path(of: EntryPoints, id: EntryPointId) -> String {
+    let collection = show::entry_points_name(of.kind);
+    format!("/api/v1/webBridgeProfiles/{}/{collection}/{id}", of.profile)
 }
 
 /// Whether a filter names an object of a kind that does not exist yet: nothing

@@ -6,7 +6,10 @@
 
 use std::str::FromStr;
 
-use plenum_model::{CallLegPatch, CallPatch, Field, InvalidField, PageRequest, SpacePatch};
+use plenum_model::{
+    CallLegPatch, CallPatch, EntryPointKind, EntryPointPatch, Field, InvalidField, PageRequest,
+    SpacePatch, WebBridgeProfilePatch,
+};
 
 /// A request's parameters. The body's win over the query string's, later ones
 /// over earlier.
@@ -69,7 +72,8 @@ impl Params {
         }
     }
 
-    fn word<T: FromStr>(&self, name: &'static str) -> Result<Field<T>, InvalidField> {
+    /// A word, number or GUID.
+    pub(crate) fn word<T: FromStr>(&self, name: &'static str) -> Result<Field<T>, InvalidField> {
         self.field(name, |value| value.parse().ok())
     }
 
@@ -120,6 +124,28 @@ impl Params {
             require_call_id: self.switch("requireCallId")?,
             regenerate_secret: self.switch("regenerateSecret")?,
         })
+    }
+
+    /// The parameters of a web bridge profile.
+    pub(crate) fn web_bridge_profile(&self) -> Result<WebBridgeProfilePatch, InvalidField> {
+        Ok(WebBridgeProfilePatch {
+            name: self.text("name"),
+            resource_archive: self.text("resourceArchive"),
+            allow_passcodes: self.boolean("allowPasscodes")?,
+            allow_secrets: self.boolean("allowSecrets")?,
+            user_portal_enabled: self.boolean("userPortalEnabled")?,
+            allow_unauthenticated_guests: self.boolean("allowUnauthenticatedGuests")?,
+            resolve_co_space_call_ids: self.boolean("resolveCoSpaceCallIds")?,
+            resolve_co_space_uris: self.word("resolveCoSpaceUris")?,
+        })
+    }
+
+    /// The parameters of an entry point.
+    pub(crate) fn entry_point(&self, kind: EntryPointKind) -> EntryPointPatch {
+        EntryPointPatch {
+            label: self.text("label"),
+            value: self.text(kind.value_parameter()),
+        }
     }
 
     /// The switch of a TURN server; `None` leaves it.

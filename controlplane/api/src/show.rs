@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use plenum_model::{
     AudioReceive, AudioSend, CallConfiguration, CallLegConfiguration, CallLegStatus,
-    CallLegSummary, CallLegView, CallSummary, CallView, Page, Space, SystemLoad, SystemStatus,
-    TurnAllocationView, TurnServer, TurnServerStatus, VideoStatus,
+    CallLegSummary, CallLegView, CallSummary, CallView, EffectiveWebBridgeProfile, EntryPoint,
+    EntryPointKind, Page, Space, SystemLoad, SystemProfiles, SystemStatus, TurnAllocationView,
+    TurnServer, TurnServerStatus, VideoStatus, WebBridgeProfile,
 };
 
 use crate::xml::Xml;
@@ -242,6 +243,87 @@ fn leg_status(xml: &mut Xml, leg: &CallLegView, status: &CallLegStatus) {
             xml.element(name, &role, |xml| video(xml, picture));
         }
     }
+}
+
+pub(crate) fn system_profiles(profiles: &SystemProfiles) -> Xml {
+    let mut xml = Xml::document();
+    xml.element("profiles", &[], |xml| {
+        xml.optional("webBridgeProfile", profiles.web_bridge_profile);
+    });
+    xml
+}
+
+pub(crate) fn web_bridge_profiles(page: &Page<WebBridgeProfile>) -> Xml {
+    collection("webBridgeProfiles", page, |xml, profile| {
+        let id = profile.id.to_string();
+        xml.element("webBridgeProfile", &[("id", &id)], |xml| {
+            xml.value("name", &profile.name);
+        });
+    })
+}
+
+pub(crate) fn web_bridge_profile(profile: &WebBridgeProfile) -> Xml {
+    let mut xml = Xml::document();
+    let id = profile.id.to_string();
+    xml.element("webBridgeProfile", &[("id", &id)], |xml| {
+        xml.value("name", &profile.name);
+        xml.optional("resourceArchive", profile.resource_archive.as_ref());
+        xml.optional("allowPasscodes", profile.allow_passcodes);
+        xml.optional("allowSecrets", profile.allow_secrets);
+        xml.optional("userPortalEnabled", profile.user_portal_enabled);
+        xml.optional(
+            "allowUnauthenticatedGuests",
+            profile.allow_unauthenticated_guests,
+        );
+        xml.optional("resolveCoSpaceCallIds", profile.resolve_co_space_call_ids);
+        xml.optional("resolveCoSpaceUris", profile.resolve_co_space_uris);
+    });
+    xml
+}
+
+pub(crate) fn effective_web_bridge_profile(effective: EffectiveWebBridgeProfile) -> Xml {
+    let mut xml = Xml::document();
+    xml.element("effectiveWebBridgeProfile", &[], |xml| {
+        xml.value("allowPasscodes", effective.allow_passcodes);
+        xml.value("allowSecrets", effective.allow_secrets);
+        // Whatever a profile says, nobody can sign in yet.
+        xml.value("userPortalEnabled", false);
+        xml.value(
+            "allowUnauthenticatedGuests",
+            effective.allow_unauthenticated_guests,
+        );
+        xml.value("resolveCoSpaceCallIds", effective.resolve_co_space_call_ids);
+        xml.value("resolveCoSpaceUris", effective.resolve_co_space_uris);
+    });
+    xml
+}
+
+/// The collection of entry points of a kind.
+pub(crate) const fn entry_points_name(kind: EntryPointKind) -> &'static str {
+    match kind {
+        EntryPointKind::IvrNumber => "ivrNumbers",
+        EntryPointKind::WebBridgeAddress => "webBridgeAddresses",
+    }
+}
+
+pub(crate) fn entry_points(kind: EntryPointKind, page: &Page<EntryPoint>) -> Xml {
+    collection(entry_points_name(kind), page, |xml, point| {
+        entry_point_element(xml, kind, point);
+    })
+}
+
+pub(crate) fn entry_point(kind: EntryPointKind, point: &EntryPoint) -> Xml {
+    let mut xml = Xml::document();
+    entry_point_element(&mut xml, kind, point);
+    xml
+}
+
+fn entry_point_element(xml: &mut Xml, kind: EntryPointKind, point: &EntryPoint) {
+    let id = point.id.to_string();
+    xml.element(kind.as_str(), &[("id", &id)], |xml| {
+        xml.value("label", &point.label);
+        xml.value(kind.value_parameter(), &point.value);
+    });
 }
 
 pub(crate) fn turn_servers(page: &Page<TurnServer>) -> Xml {

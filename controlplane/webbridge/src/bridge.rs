@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use plenum_model::CallLegId;
+use plenum_model::{CallLegId, EffectiveWebBridgeProfile};
 use tokio::sync::mpsc;
 
 use crate::message::{Code, Request, ServerMessage, Welcome};
@@ -113,6 +113,10 @@ pub type ToClient = mpsc::Sender<ServerMessage>;
 /// What the Web Bridge asks of a Call Bridge.
 #[async_trait]
 pub trait CallBridge: Send + Sync + 'static {
+    /// What people are offered now. Asked once a request, so that a change
+    /// governs from the next one on.
+    async fn offer(&self) -> Result<EffectiveWebBridgeProfile, JoinRefusal>;
+
     /// What a person may know of a meeting before joining.
     async fn lookup(
         &self,

@@ -10,13 +10,14 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CACHE_CONTROL, HOST, LOCATION, ORIGIN, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::response::{IntoResponse, Json};
+use plenum_model::{EffectiveWebBridgeProfile, ResolveCoSpaceUris};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::bridge::{Join, JoinRefusal, Meeting, Origin};
 use crate::files;
-use crate::service::{ResolveUris, Web, now_s};
+use crate::service::{Web, now_s};
 use crate::socket;
 
 /// Longest name of a person, characters.
@@ -97,27 +98,25 @@ fn refuse(refusal: JoinRefusal) -> Response<Body> {
 
 /// `GET /api/config`.
 pub(crate) async fn config(State(web): State<Arc<Web>>) -> Response<Body> {
-    let config = &web.config;
-    let resolve_uris = match config.resolve_uris {
-        ResolveUris::Off => "off",
-        ResolveUris::WithoutSuggestion => "domainSuggestionDisabled",
-        ResolveUris::WithSuggestion => "domainSuggestionEnabled",
+    let offer = match web.bridge.offer().await {
+        Ok(offer) => offer,
+        Err(refusal) => return refuse(refusal),
     };
-    let suggestion = match config.resolve_uris {
-        ResolveUris::WithSuggestion => config.domain.as_deref(),
+    let suggestion = match offer.resolve_co_space_uris {
+        ResolveCoSpaceUris::DomainSuggestionEnabled => web.config.domain.as_deref(),
         _ => None,
     };
     fresh(
         StatusCode::OK,
         json!({
             "productName": "Plenum",
-            "allowPasscodes": config.allow_passcodes,
-            "allowSecrets": config.allow_secrets,
-            "resolveCallIds": config.resolve_call_ids,
-            "resolveUris": resolve_uris,
+            "allowPasscodes": offer.allow_passcodes,
+            "allowSecrets": offer.allow_secrets,
+            "resolveCallIds": offer.resolve_co_space_call_ids,
+            "resolveUris": offer.resolve_co_space_uris,
             "domainSuggestion": suggestion,
-            "allowUnauthenticatedGuests": config.allow_guests,
-            "userPortalEnabled": config.user_portal,
+            "allowUnauthenticatedGuests": offer.allow_unauthenticated_guests,
+            "userPortalEnabled": web.config.user_portal,
         }),
     )
 }
@@ -153,16 +152,16 @@ impl Wanted {
     }
 
     /// Which meeting; a refusal where that way of naming it is off.
-    fn meeting(&self, web: &Web) -> Result<Meeting, Refused> {
+    fn meeting(&self, offer: &EffectiveWebBridgeProfile) -> Result<Meeting, Refused> {
         let given = |word: &Option<String>| {
             let word = word.as_deref().map(str::trim);
             word.filter(|word| !word.is_empty()).map(str::to_owned)
         };
         match (given(&self.call_id), given(&self.uri)) {
-            (Some(_), None) if !web.config.resolve_call_ids => {
+            (Some(_), None) if !offer.resolve_co_space_call_ids => {
                 Err(refuse(JoinRefusal::NotFound).into())
             }
-            (None, Some(_)) if web.config.resolve_uris == ResolveUris::Off => {
+            (None, Some(_)) if offer.resolve_co_space_uris == ResolveCoSpaceUris::Off => {
                 Err(refuse(JoinRefusal::NotFound).into())
             }
             (Some(call_id), None) => Ok(Meeting::CallId(call_id)),
@@ -173,13 +172,16 @@ impl Wanted {
 
     /// What was given of passcode and secret; a refusal where a switch is off.
     /// To pass it over instead would answer another question than was asked.
-    fn credentials(&self, web: &Web) -> Result<(Option<String>, Option<String>), Refused> {
+    fn credentials(
+        &self,
+        offer: &EffectiveWebBridgeProfile,
+    ) -> Result<(Option<String>, Option<String>), Refused> {
         let given = |word: &Option<String>| word.clone().filter(|word| !word.is_empty());
         let (passcode, secret) = (given(&self.passcode), given(&self.secret));
-        if secret.is_some() && !web.config.allow_secrets {
+        if secret.is_some() && !offer.allow_secrets {
             return Err(refuse(JoinRefusal::SecretsNotAllowed).into());
         }
-        if passcode.is_some() && !web.config.allow_passcodes {
+        if passcode.is_some() && !offer.allow_passcodes {
             return Err(refuse(JoinRefusal::PasscodesNotAllowed).into());
         }
         Ok((passcode, secret))
@@ -216,12 +218,13 @@ pub(crate) async fn lookup(
     let looked_up = async {
         admit(&web, peer)?;
         let wanted = Wanted::read(&body).map_err(invalid)?;
-        let meeting = wanted.meeting(&web)?;
-        let (_, secret) = wanted.credentials(&web)?;
+        let offer = web.bridge.offer().await.map_err(refuse)?;
+        let meeting = wanted.meeting(&offer)?;
+        let (_, secret) = wanted.credentials(&offer)?;
         let found = web.bridge.lookup(Origin { peer }, meeting, secret).await;
         let found = found.map_err(|refusal| missed(&web, peer, refusal))?;
         // Nobody is to be asked for what is not taken afterwards.
-        match found.passcode_required && !web.config.allow_passcodes {
+        match found.passcode_required && !offer.allow_passcodes {
             true => Err(Refused::from(refuse(JoinRefusal::PasscodesNotAllowed))),
             false => Ok(found),
         }
@@ -248,12 +251,13 @@ pub(crate) async fn join(
 
 async fn joined(web: &Web, peer: IpAddr, body: &[u8]) -> Result<Response<Body>, Refused> {
     admit(web, peer)?;
-    if !web.config.allow_guests {
+    let offer = web.bridge.offer().await.map_err(refuse)?;
+    if !offer.allow_unauthenticated_guests {
         return Err(refuse(JoinRefusal::GuestsNotAllowed).into());
     }
     let wanted = Wanted::read(body).map_err(invalid)?;
-    let meeting = wanted.meeting(web)?;
-    let (passcode, secret) = wanted.credentials(web)?;
+    let meeting = wanted.meeting(&offer)?;
+    let (passcode, secret) = wanted.credentials(&offer)?;
     let name = wanted.name.as_deref().unwrap_or_default().trim().to_owned();
     if name.is_empty() || name.chars().count() > NAME_MAX {
         return Err(invalid("name").into());
@@ -266,7 +270,7 @@ async fn joined(web: &Web, peer: IpAddr, body: &[u8]) -> Result<Response<Body>, 
     };
     let joined = web.bridge.join(Origin { peer }, join).await;
     let joined = joined.map_err(|refusal| match refusal {
-        JoinRefusal::PasscodeRequired if !web.config.allow_passcodes => {
+        JoinRefusal::PasscodeRequired if !offer.allow_passcodes => {
             refuse(JoinRefusal::PasscodesNotAllowed)
         }
         refusal => missed(web, peer, refusal),

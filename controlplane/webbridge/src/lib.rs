@@ -39,5 +39,5 @@ pub use message::{
     Welcome,
 };
 pub use redirect::redirect_to_https;
-pub use service::{Limits, ResolveUris, WebConfig, router};
+pub use service::{Limits, WebConfig, router};
 pub use token::TokenKey;

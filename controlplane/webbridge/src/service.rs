@@ -16,30 +16,10 @@ use crate::ice::TurnServers;
 use crate::limits::{Rate, Sources};
 use crate::token::TokenKey;
 
-/// How people may name a meeting by its address.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ResolveUris {
-    /// Not at all.
-    Off,
-    /// With its domain, typed in full.
-    WithoutSuggestion,
-    /// Where the domain is left out, ours is suggested.
-    WithSuggestion,
-}
-
-/// What is offered to people (the switches of a web bridge profile).
+/// What stays the same while the server runs; the rest is
+/// [`CallBridge::offer`].
 #[derive(Clone, Debug)]
 pub struct WebConfig {
-    /// Passcodes may be given (`allowPasscodes`).
-    pub allow_passcodes: bool,
-    /// Links with a secret are good (`allowSecrets`).
-    pub allow_secrets: bool,
-    /// Who has not signed in may join (`allowUnauthenticatedGuests`).
-    pub allow_guests: bool,
-    /// Meetings are found by their number (`resolveCoSpaceCallIds`).
-    pub resolve_call_ids: bool,
-    /// Meetings are found by their address (`resolveCoSpaceUris`).
-    pub resolve_uris: ResolveUris,
     /// Our domain, where one is suggested.
     pub domain: Option<String>,
     /// People can sign in (`userPortalEnabled`).

@@ -152,7 +152,7 @@ settings! {
         ring_timeout_s: Whole<5, 600> = Whole::new(60);
     }
     web: Web "web." {
-        /// People may give a passcode to join from a browser.
+        /// People may give a passcode to join from a browser. This and the next four hold where no web bridge profile says otherwise.
         allow_passcodes: bool = true;
         /// Links with a secret let people in without a passcode.
         allow_secrets: bool = true;

@@ -10,21 +10,25 @@ use plenum_api::{Authenticator, Bridge, BridgeError};
 use plenum_app::Error;
 use plenum_model::{
     CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegSummary, CallLegView, CallPatch,
-    CallQuery, CallSummary, CallView, DialOut, HostId, InvalidField, Page, PageRequest, Space,
-    SpaceId, SpacePatch, SpaceQuery, SystemLoad, SystemStatus, TickLateness, TurnAllocationView,
-    TurnServer, TurnServerStatus,
+    CallQuery, CallSummary, CallView, DialOut, EffectiveWebBridgeProfile, EntryPoint, EntryPointId,
+    EntryPointKind, EntryPointPatch, EntryPoints, HostId, InvalidField, Page, PageRequest, Space,
+    SpaceId, SpacePatch, SpaceQuery, SystemLoad, SystemProfiles, SystemProfilesPatch, SystemStatus,
+    TickLateness, TurnAllocationView, TurnServer, TurnServerStatus, WebBridgeProfile,
+    WebBridgeProfileId, WebBridgeProfilePatch, WebBridgeProfileQuery,
 };
 use plenum_store::{Store, StoreError};
 
 use super::actor::{Actor, Ending, Handle};
 use super::load::MediaLoad;
 use super::uri;
+use super::web::Offers;
 use crate::turn::desk::{self, AllocationStatus, Answer, Question};
 
 /// See the module.
 pub(super) struct RestBridge {
     pub(super) actor: Handle,
     pub(super) store: Store,
+    pub(super) offers: Offers,
     pub(super) host_id: HostId,
     pub(super) own_domain: String,
     pub(super) load: MediaLoad,
@@ -41,6 +45,7 @@ pub(super) struct StoreAuthenticator(pub(super) Store);
 fn store_error(error: StoreError) -> BridgeError {
     match error {
         StoreError::NoSuchSpace => BridgeError::NoSuchSpace,
+        StoreError::NoSuchWebBridgeProfile => BridgeError::NoSuchWebBridgeProfile,
         StoreError::DuplicateUri => BridgeError::DuplicateUri,
         StoreError::DuplicateCallId => BridgeError::DuplicateCallId,
         StoreError::Invalid(field) => BridgeError::Invalid(field),
@@ -49,6 +54,15 @@ fn store_error(error: StoreError) -> BridgeError {
             tracing::error!(%error, "the database");
             BridgeError::DatabaseNotReady
         }
+    }
+}
+
+/// What went wrong with an entry point of this kind.
+fn entry_point_error(kind: EntryPointKind) -> impl Fn(StoreError) -> BridgeError {
+    move |error| match error {
+        StoreError::NoSuchEntryPoint => BridgeError::NoSuchEntryPoint(kind),
+        StoreError::TooManyEntryPoints => BridgeError::TooManyEntryPoints(kind),
+        error => store_error(error),
     }
 }
 
@@ -251,6 +265,106 @@ impl Bridge for RestBridge {
     async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError> {
         let hang_up = move |actor: &mut Actor| actor.decide(|app, world| app.hang_up(id, world));
         self.actor.ask(hang_up).await?.map_err(app_error)
+    }
+
+    async fn web_bridge_profiles(
+        &self,
+        query: WebBridgeProfileQuery,
+    ) -> Result<Page<WebBridgeProfile>, BridgeError> {
+        let page = self.store.web_bridge_profiles(query).await;
+        page.map_err(store_error)
+    }
+
+    async fn web_bridge_profile(
+        &self,
+        id: WebBridgeProfileId,
+    ) -> Result<WebBridgeProfile, BridgeError> {
+        let profile = self.store.web_bridge_profile(id).await;
+        let profile = profile.map_err(store_error)?;
+        profile.ok_or(BridgeError::NoSuchWebBridgeProfile)
+    }
+
+    async fn create_web_bridge_profile(
+        &self,
+        wanted: WebBridgeProfilePatch,
+    ) -> Result<WebBridgeProfileId, BridgeError> {
+        let made = self.store.create_web_bridge_profile(wanted).await;
+        made.map(|profile| profile.id).map_err(store_error)
+    }
+
+    async fn update_web_bridge_profile(
+        &self,
+        id: WebBridgeProfileId,
+        change: WebBridgeProfilePatch,
+    ) -> Result<(), BridgeError> {
+        let updated = self.store.update_web_bridge_profile(id, change).await;
+        updated.map(drop).map_err(store_error)
+    }
+
+    async fn delete_web_bridge_profile(&self, id: WebBridgeProfileId) -> Result<(), BridgeError> {
+        let deleted = self.store.delete_web_bridge_profile(id).await;
+        deleted.map_err(store_error)
+    }
+
+    async fn entry_points(
+        &self,
+        of: EntryPoints,
+        page: PageRequest,
+    ) -> Result<Page<EntryPoint>, BridgeError> {
+        self.web_bridge_profile(of.profile).await?;
+        let page = self.store.entry_points(of, page).await;
+        page.map_err(store_error)
+    }
+
+    async fn entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+    ) -> Result<EntryPoint, BridgeError> {
+        let point = self.store.entry_point(of, id).await.map_err(store_error)?;
+        point.ok_or(BridgeError::NoSuchEntryPoint(of.kind))
+    }
+
+    async fn create_entry_point(
+        &self,
+        of: EntryPoints,
+        wanted: EntryPointPatch,
+    ) -> Result<EntryPointId, BridgeError> {
+        let made = self.store.create_entry_point(of, wanted).await;
+        made.map(|point| point.id)
+            .map_err(entry_point_error(of.kind))
+    }
+
+    async fn update_entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+        change: EntryPointPatch,
+    ) -> Result<(), BridgeError> {
+        let updated = self.store.update_entry_point(of, id, change).await;
+        updated.map_err(entry_point_error(of.kind))
+    }
+
+    async fn delete_entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+    ) -> Result<(), BridgeError> {
+        let deleted = self.store.delete_entry_point(of, id).await;
+        deleted.map_err(entry_point_error(of.kind))
+    }
+
+    async fn system_profiles(&self) -> Result<SystemProfiles, BridgeError> {
+        self.store.system_profiles().await.map_err(store_error)
+    }
+
+    async fn update_system_profiles(&self, change: SystemProfilesPatch) -> Result<(), BridgeError> {
+        let updated = self.store.update_system_profiles(change).await;
+        updated.map_err(store_error)
+    }
+
+    async fn effective_web_bridge_profile(&self) -> Result<EffectiveWebBridgeProfile, BridgeError> {
+        self.offers.effective().await.map_err(store_error)
     }
 
     async fn turn_server(&self) -> Result<Option<TurnServer>, BridgeError> {

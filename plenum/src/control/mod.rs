@@ -217,12 +217,14 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
     });
     resume::resume(&mut actor, stored, first_start);
 
+    let offers = web::Offers::new(store.clone(), settings);
     let (stop, stopped) = oneshot::channel();
     let (https_stop, https_stopping) = watch::channel(false);
     let browsers = plenum_webbridge::router(
         Arc::new(web::WebBridge {
             actor: handle.clone(),
             store: store.clone(),
+            offers: offers.clone(),
         }),
         web::config(settings, &own_domain),
         web::token_key(&store).await?,
@@ -237,6 +239,7 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
         Arc::new(RestBridge {
             actor: handle,
             store: store.clone(),
+            offers,
             host_id,
             turn: turn_server(settings, host_id),
             data_dir: settings.general.data_dir.clone(),

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use plenum_app::{App, WebError, WebJoin, WebRefusal, WebRequest};
-use plenum_model::{CallLegId, CallLegPatch, DialOut, Space, uri_key};
+use plenum_model::{
+    CallLegId, CallLegPatch, DialOut, EffectiveWebBridgeProfile, ResolveCoSpaceUris, Space, uri_key,
+};
 use plenum_store::{Store, StoreError};
 use plenum_webbridge::{
     CallBridge, Code, Found, Join, JoinRefusal, Joined, Meeting, NotInCall, Origin, Request,
@@ -38,22 +40,44 @@ pub(super) async fn token_key(store: &Store) -> Result<TokenKey, StoreError> {
     Ok(TokenKey::new(&key))
 }
 
-/// What is offered to people.
+/// What stays the same while the server runs.
 pub(super) fn config(settings: &Settings, own_domain: &str) -> WebConfig {
-    let web = &settings.web;
     WebConfig {
-        allow_passcodes: web.allow_passcodes,
-        allow_secrets: web.allow_secrets,
-        allow_guests: web.allow_unauthenticated_guests,
-        resolve_call_ids: web.resolve_call_ids,
-        resolve_uris: match web.resolve_uris {
-            ResolveUris::Off => plenum_webbridge::ResolveUris::Off,
-            ResolveUris::Plain => plenum_webbridge::ResolveUris::WithoutSuggestion,
-            ResolveUris::Suggested => plenum_webbridge::ResolveUris::WithSuggestion,
-        },
         domain: Some(own_domain.to_owned()),
         user_portal: false,
         turn: turn_servers(settings, own_domain),
+    }
+}
+
+/// What people are offered: by the server's web bridge profile where that says
+/// something, else by the settings.
+#[derive(Clone, Debug)]
+pub(super) struct Offers {
+    store: Store,
+    settings: EffectiveWebBridgeProfile,
+}
+
+impl Offers {
+    pub(super) fn new(store: Store, settings: &Settings) -> Self {
+        let web = &settings.web;
+        let settings = EffectiveWebBridgeProfile {
+            allow_passcodes: web.allow_passcodes,
+            allow_secrets: web.allow_secrets,
+            allow_unauthenticated_guests: web.allow_unauthenticated_guests,
+            resolve_co_space_call_ids: web.resolve_call_ids,
+            resolve_co_space_uris: match web.resolve_uris {
+                ResolveUris::Off => ResolveCoSpaceUris::Off,
+                ResolveUris::Plain => ResolveCoSpaceUris::DomainSuggestionDisabled,
+                ResolveUris::Suggested => ResolveCoSpaceUris::DomainSuggestionEnabled,
+            },
+        };
+        Self { store, settings }
+    }
+
+    /// What holds now.
+    pub(super) async fn effective(&self) -> Result<EffectiveWebBridgeProfile, StoreError> {
+        let profile = self.store.system_web_bridge_profile().await?;
+        Ok(profile.map_or(self.settings, |profile| profile.effective(self.settings)))
     }
 }
 
@@ -80,6 +104,7 @@ fn turn_servers(settings: &Settings, own_domain: &str) -> TurnServers {
 pub(super) struct WebBridge {
     pub(super) actor: Handle,
     pub(super) store: Store,
+    pub(super) offers: Offers,
 }
 
 fn ending(_: Ending) -> JoinRefusal {
@@ -169,6 +194,13 @@ impl WebBridge {
 
 #[async_trait]
 impl CallBridge for WebBridge {
+    async fn offer(&self) -> Result<EffectiveWebBridgeProfile, JoinRefusal> {
+        self.offers.effective().await.map_err(|error| {
+            tracing::error!(%error, "what people are offered cannot be looked up");
+            JoinRefusal::Unavailable
+        })
+    }
+
     async fn lookup(
         &self,
         origin: Origin,

@@ -202,26 +202,34 @@ impl Server {
     /// When curl cannot be run.
     #[must_use]
     pub fn rest(&self, method: &str, path: &str, form: Option<&str>) -> (u16, String) {
-        let https = self.ready["https"].as_str().expect("an address");
         let admin = &self.ready["admin"];
         let user = admin["user"].as_str().expect("a user");
         let password = admin["password"].as_str().expect("a password");
+        let credentials = format!("{user}:{password}");
+        let mut arguments = vec!["-X", method, "-u", &credentials];
+        arguments.extend(form.into_iter().flat_map(|form| ["-d", form]));
+        self.curl(&format!("api/v1/{path}"), &arguments)
+    }
+
+    /// One request of the web app, such as `lookup`: a POST where there is a
+    /// body; the answer's status and JSON.
+    ///
+    /// # Panics
+    /// When curl cannot be run.
+    #[must_use]
+    pub fn web(&self, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let body = body.map(ToString::to_string);
+        let arguments: Vec<&str> = body.iter().flat_map(|body| ["-d", body]).collect();
+        let (status, answer) = self.curl(&format!("api/{path}"), &arguments);
+        (status, serde_json::from_str(&answer).unwrap_or_default())
+    }
+
+    fn curl(&self, path: &str, arguments: &[&str]) -> (u16, String) {
+        let https = self.ready["https"].as_str().expect("an address");
         let mut curl = Command::new("curl");
-        curl.args([
-            "-sk",
-            "--max-time",
-            "10",
-            "-X",
-            method,
-            "-w",
-            "\n%{http_code}",
-            "-u",
-        ])
-        .arg(format!("{user}:{password}"))
-        .arg(format!("{}/api/v1/{path}", https.trim_end_matches('/')));
-        if let Some(form) = form {
-            curl.args(["-d", form]);
-        }
+        curl.args(["-sk", "--max-time", "10", "-w", "\n%{http_code}"])
+            .args(arguments)
+            .arg(format!("{}/{path}", https.trim_end_matches('/')));
         let output = curl.output().expect("curl runs: apt-get install curl");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let (body, code) = text.rsplit_once('\n').unwrap_or(("", "0"));

@@ -11,9 +11,12 @@ use plenum_model::{
     AudioCodecName, AudioReceive, AudioSend, CallConfiguration, CallId, CallLegConfiguration,
     CallLegId, CallLegPatch, CallLegQuery, CallLegState, CallLegStatus, CallLegSummary,
     CallLegView, CallPatch, CallQuery, CallSummary, CallType, CallView, CipherSuite, CorrelatorId,
-    DialOut, Direction, HostId, Page, PageRequest, Space, SpaceId, SpacePatch, SpaceQuery,
-    SystemLoad, SystemStatus, TickLateness, TurnAllocationView, TurnServer, TurnServerStatus,
-    VideoCodecName, VideoRole, VideoStatus, uri_key,
+    DialOut, Direction, EffectiveWebBridgeProfile, EntryPoint, EntryPointId, EntryPointPatch,
+    EntryPoints, HostId, Page, PageRequest, ProfileUsage, ResolveCoSpaceUris, Space, SpaceId,
+    SpacePatch, SpaceQuery, SystemLoad, SystemProfiles, SystemProfilesPatch, SystemStatus,
+    TickLateness, TurnAllocationView, TurnServer, TurnServerStatus, VideoCodecName, VideoRole,
+    VideoStatus, WebBridgeProfile, WebBridgeProfileId, WebBridgeProfilePatch,
+    WebBridgeProfileQuery, uri_key,
 };
 
 #[derive(Default)]
@@ -24,6 +27,9 @@ struct State {
     fault: Option<BridgeError>,
     digits: Vec<String>,
     draining: bool,
+    profiles: BTreeMap<WebBridgeProfileId, WebBridgeProfile>,
+    entry_points: Vec<(EntryPoints, EntryPoint)>,
+    system_profiles: SystemProfiles,
 }
 
 #[derive(Clone, Default)]
@@ -363,6 +369,147 @@ impl Bridge for Fake {
     async fn hang_up(&self, id: CallLegId) -> Result<(), BridgeError> {
         let removed = self.state()?.legs.remove(&id);
         removed.map(drop).ok_or(BridgeError::NoSuchCallLeg)
+    }
+
+    async fn web_bridge_profiles(
+        &self,
+        query: WebBridgeProfileQuery,
+    ) -> Result<Page<WebBridgeProfile>, BridgeError> {
+        let state = self.state()?;
+        let assigned = state.system_profiles.web_bridge_profile;
+        let matching = state.profiles.values().filter(|it| match query.usage {
+            None => true,
+            Some(ProfileUsage::Referenced) => assigned == Some(it.id),
+            Some(ProfileUsage::Unreferenced) => assigned != Some(it.id),
+        });
+        Ok(Page::select(matching, query.page, Clone::clone))
+    }
+
+    async fn web_bridge_profile(
+        &self,
+        id: WebBridgeProfileId,
+    ) -> Result<WebBridgeProfile, BridgeError> {
+        let profile = self.state()?.profiles.get(&id).cloned();
+        profile.ok_or(BridgeError::NoSuchWebBridgeProfile)
+    }
+
+    async fn create_web_bridge_profile(
+        &self,
+        wanted: WebBridgeProfilePatch,
+    ) -> Result<WebBridgeProfileId, BridgeError> {
+        let id = WebBridgeProfileId::from_entropy(self.entropy());
+        let mut profile = WebBridgeProfile::new(id);
+        wanted.apply(&mut profile);
+        profile.validate()?;
+        self.state()?.profiles.insert(id, profile);
+        Ok(id)
+    }
+
+    async fn update_web_bridge_profile(
+        &self,
+        id: WebBridgeProfileId,
+        change: WebBridgeProfilePatch,
+    ) -> Result<(), BridgeError> {
+        let mut profile = self.web_bridge_profile(id).await?;
+        change.apply(&mut profile);
+        profile.validate()?;
+        self.state()?.profiles.insert(id, profile);
+        Ok(())
+    }
+
+    async fn delete_web_bridge_profile(&self, id: WebBridgeProfileId) -> Result<(), BridgeError> {
+        let removed = self.state()?.profiles.remove(&id);
+        removed.map(drop).ok_or(BridgeError::NoSuchWebBridgeProfile)
+    }
+
+    async fn entry_points(
+        &self,
+        of: EntryPoints,
+        page: PageRequest,
+    ) -> Result<Page<EntryPoint>, BridgeError> {
+        self.web_bridge_profile(of.profile).await?;
+        let state = self.state()?;
+        let matching = state.entry_points.iter().filter(|(its, _)| *its == of);
+        Ok(Page::select(matching, page, |(_, point)| point.clone()))
+    }
+
+    async fn entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+    ) -> Result<EntryPoint, BridgeError> {
+        let state = self.state()?;
+        let mut points = state.entry_points.iter();
+        let found = points.find(|(its, point)| *its == of && point.id == id);
+        let found = found.map(|(_, point)| point.clone());
+        found.ok_or(BridgeError::NoSuchEntryPoint(of.kind))
+    }
+
+    async fn create_entry_point(
+        &self,
+        of: EntryPoints,
+        wanted: EntryPointPatch,
+    ) -> Result<EntryPointId, BridgeError> {
+        self.web_bridge_profile(of.profile).await?;
+        let mut point = EntryPoint::new(EntryPointId::from_entropy(self.entropy()));
+        wanted.apply(&mut point);
+        point.validate(of.kind)?;
+        let id = point.id;
+        self.state()?.entry_points.push((of, point));
+        Ok(id)
+    }
+
+    async fn update_entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+        change: EntryPointPatch,
+    ) -> Result<(), BridgeError> {
+        let mut point = self.entry_point(of, id).await?;
+        change.apply(&mut point);
+        point.validate(of.kind)?;
+        let mut state = self.state()?;
+        let mut points = state.entry_points.iter_mut();
+        *points.find(|(_, it)| it.id == id).unwrap() = (of, point);
+        Ok(())
+    }
+
+    async fn delete_entry_point(
+        &self,
+        of: EntryPoints,
+        id: EntryPointId,
+    ) -> Result<(), BridgeError> {
+        self.entry_point(of, id).await?;
+        self.state()?.entry_points.retain(|(_, it)| it.id != id);
+        Ok(())
+    }
+
+    async fn system_profiles(&self) -> Result<SystemProfiles, BridgeError> {
+        self.state().map(|state| state.system_profiles)
+    }
+
+    async fn update_system_profiles(&self, change: SystemProfilesPatch) -> Result<(), BridgeError> {
+        if let Some(&id) = change.web_bridge_profile.value() {
+            self.web_bridge_profile(id).await?;
+        }
+        let mut state = self.state()?;
+        let assigned = &mut state.system_profiles.web_bridge_profile;
+        change.web_bridge_profile.apply(assigned);
+        Ok(())
+    }
+
+    async fn effective_web_bridge_profile(&self) -> Result<EffectiveWebBridgeProfile, BridgeError> {
+        let state = self.state()?;
+        let defaults = EffectiveWebBridgeProfile {
+            allow_passcodes: true,
+            allow_secrets: true,
+            allow_unauthenticated_guests: true,
+            resolve_co_space_call_ids: true,
+            resolve_co_space_uris: ResolveCoSpaceUris::DomainSuggestionEnabled,
+        };
+        let assigned = state.system_profiles.web_bridge_profile;
+        let assigned = assigned.and_then(|id| state.profiles.get(&id));
+        Ok(assigned.map_or(defaults, |profile| profile.effective(defaults)))
     }
 
     async fn turn_server(&self) -> Result<Option<TurnServer>, BridgeError> {

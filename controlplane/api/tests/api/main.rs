@@ -5,6 +5,7 @@ mod fake;
 mod https;
 mod limits;
 mod nodes;
+mod profiles;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};

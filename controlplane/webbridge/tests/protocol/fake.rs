@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use plenum_model::{CallLegId, Layout};
+use plenum_model::{CallLegId, EffectiveWebBridgeProfile, Layout, ResolveCoSpaceUris};
 use plenum_webbridge::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +12,18 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Default)]
 pub(crate) struct FakeBridge {
     pub(crate) state: Mutex<Told>,
+    /// What is offered; everything where nothing is said.
+    pub(crate) offer: Mutex<Option<Result<EffectiveWebBridgeProfile, JoinRefusal>>>,
 }
+
+/// Everything is offered.
+pub(crate) const EVERYTHING: EffectiveWebBridgeProfile = EffectiveWebBridgeProfile {
+    allow_passcodes: true,
+    allow_secrets: true,
+    allow_unauthenticated_guests: true,
+    resolve_co_space_call_ids: true,
+    resolve_co_space_uris: ResolveCoSpaceUris::DomainSuggestionEnabled,
+};
 
 #[derive(Default)]
 pub(crate) struct Told {
@@ -25,6 +36,11 @@ pub(crate) struct Told {
 }
 
 impl FakeBridge {
+    /// From now on this is offered.
+    pub(crate) fn offers(&self, offer: Result<EffectiveWebBridgeProfile, JoinRefusal>) {
+        *self.offer.lock().unwrap() = Some(offer);
+    }
+
     pub(crate) fn tell(&self, participant: CallLegId, message: ServerMessage) {
         let mut state = self.state.lock().unwrap();
         let (_, to_client) = &state.attached[&participant];
@@ -36,6 +52,10 @@ impl FakeBridge {
 
 #[async_trait]
 impl CallBridge for FakeBridge {
+    async fn offer(&self) -> Result<EffectiveWebBridgeProfile, JoinRefusal> {
+        self.offer.lock().unwrap().unwrap_or(Ok(EVERYTHING))
+    }
+
     async fn lookup(
         &self,
         _: Origin,
@@ -139,11 +159,6 @@ impl CallBridge for FakeBridge {
 
 pub(crate) fn config() -> WebConfig {
     WebConfig {
-        allow_passcodes: true,
-        allow_secrets: true,
-        allow_guests: true,
-        resolve_call_ids: true,
-        resolve_uris: ResolveUris::WithSuggestion,
         domain: Some("example.org".into()),
         user_portal: false,
         turn: TurnServers {

@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::fake::*;
-use plenum_webbridge::{Limits, ResolveUris, WebConfig};
+use plenum_model::{EffectiveWebBridgeProfile, ResolveCoSpaceUris};
+use plenum_webbridge::JoinRefusal;
 
 #[tokio::test]
 async fn the_app_is_told_what_is_offered() {
@@ -123,14 +124,13 @@ async fn joining_gives_a_token_and_turn_servers() {
 
 #[tokio::test]
 async fn switches_that_are_off_are_off() {
-    let off = WebConfig {
+    let server = start().await;
+    server.bridge.offers(Ok(EffectiveWebBridgeProfile {
         allow_passcodes: false,
         allow_secrets: false,
-        resolve_call_ids: true,
-        resolve_uris: ResolveUris::Off,
-        ..config()
-    };
-    let server = start_with(off, Limits::default()).await;
+        resolve_co_space_uris: ResolveCoSpaceUris::Off,
+        ..EVERYTHING
+    }));
     let (passcodes, secrets) = ("passcodesNotAllowed", "secretsNotAllowed");
     for (path, body, status, error) in [
         (
@@ -164,11 +164,10 @@ async fn switches_that_are_off_are_off() {
     }
     assert!(server.bridge.state.lock().unwrap().participants.is_empty());
     // What is on counts while the other is off.
-    let no_passcodes = WebConfig {
+    server.bridge.offers(Ok(EffectiveWebBridgeProfile {
         allow_passcodes: false,
-        ..config()
-    };
-    let server = start_with(no_passcodes, Limits::default()).await;
+        ..EVERYTHING
+    }));
     for (path, body) in [
         ("lookup", r#"{"callId":"123","secret":"s"}"#),
         ("join", r#"{"callId":"123","secret":"s","name":"Ann"}"#),
@@ -176,24 +175,59 @@ async fn switches_that_are_off_are_off() {
         let answer = server.ask("POST", &format!("/api/{path}"), body).await;
         assert_eq!(answer.status, 200, "{path} {}", answer.body);
     }
-    let no_secrets = WebConfig {
+    server.bridge.offers(Ok(EffectiveWebBridgeProfile {
         allow_secrets: false,
-        ..config()
-    };
-    let server = start_with(no_secrets, Limits::default()).await;
+        ..EVERYTHING
+    }));
     server.join().await;
-    let off = WebConfig {
-        allow_guests: false,
-        resolve_call_ids: false,
-        ..config()
-    };
-    let server = start_with(off, Limits::default()).await;
+    server.bridge.offers(Ok(EffectiveWebBridgeProfile {
+        allow_unauthenticated_guests: false,
+        resolve_co_space_call_ids: false,
+        ..EVERYTHING
+    }));
     let answer = server.ask("POST", "/api/join", r#"{"callId":"123"}"#).await;
     assert_eq!(answer.json(), json!({"error": "guestsNotAllowed"}));
     let answer = server
         .ask("POST", "/api/lookup", r#"{"callId":"123"}"#)
         .await;
     assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn what_is_offered_changes_from_one_request_to_the_next() {
+    let server = start().await;
+    let offered = async || server.ask("GET", "/api/config", "").await.json();
+    assert_eq!(offered().await["domainSuggestion"], "example.org");
+    server.bridge.offers(Ok(EffectiveWebBridgeProfile {
+        allow_passcodes: false,
+        allow_secrets: false,
+        allow_unauthenticated_guests: false,
+        resolve_co_space_call_ids: false,
+        resolve_co_space_uris: ResolveCoSpaceUris::DomainSuggestionDisabled,
+    }));
+    assert_eq!(
+        offered().await,
+        json!({"productName": "Plenum", "allowPasscodes": false, "allowSecrets": false,
+            "resolveCallIds": false, "resolveUris": "domainSuggestionDisabled",
+            "domainSuggestion": null, "allowUnauthenticatedGuests": false,
+            "userPortalEnabled": false})
+    );
+    server.bridge.offers(Err(JoinRefusal::Unavailable));
+    for (method, path, body) in [
+        ("GET", "config", ""),
+        ("POST", "lookup", r#"{"callId":"123"}"#),
+        (
+            "POST",
+            "join",
+            r#"{"callId":"123","secret":"s","name":"Ann"}"#,
+        ),
+    ] {
+        let answer = server.ask(method, &format!("/api/{path}"), body).await;
+        let unavailable = json!({"error": "unavailable"});
+        assert_eq!((answer.status, answer.json()), (503, unavailable), "{path}");
+    }
+    server.bridge.offers(Ok(EVERYTHING));
+    server.join().await;
 }
 
 #[tokio::test]
