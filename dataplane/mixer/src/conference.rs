@@ -5,7 +5,7 @@ use plenum_kernels::audio::limit::{self, Limiter, Plan};
 use plenum_kernels::audio::mix;
 
 use crate::seats::Seats;
-use crate::speakers::{Speakers, Sums, slots_for};
+use crate::speakers::{Screen, Speakers, Sums, slots_for};
 use crate::tone::{Chime, Tone};
 use crate::{
     Counters, FRAME_SAMPLES_MAX, LegKey, MixLeg, MixPolicy, Need, Pulled, Rate, SetLegError, TickIo,
@@ -20,6 +20,8 @@ pub struct Conference {
     legs_max: usize,
     seats: Seats,
     speakers: Speakers,
+    /// Of legs that share one; as many as there are legs at most.
+    screens: Vec<Screen>,
     tone: Tone,
     counters: Counters,
     /// Rates at which somebody listens.
@@ -48,6 +50,7 @@ impl Conference {
             legs_max,
             seats: Seats::default(),
             speakers: Speakers::new(),
+            screens: Vec::new(),
             tone: Tone::default(),
             counters: Counters::default(),
             in_use: [false; 3],
@@ -100,6 +103,12 @@ impl Conference {
         let slots = slots_for(self.policy.speakers());
         let complexity = self.policy.opus_complexity;
         let new = self.seats.set(key, leg, complexity, slots)?;
+        let shared = self.screens.iter().any(|screen| screen.owner == key);
+        match (shared, leg.shares_screen) {
+            (false, true) => self.screens.push(Screen::new(key)),
+            (true, false) => self.screens.retain(|screen| screen.owner != key),
+            _ => {}
+        }
         self.speakers.grow(slots.min(self.len()));
         self.note_rates();
         Ok(new)
@@ -115,6 +124,7 @@ impl Conference {
             self.speakers.orphan(slot);
         }
         self.speakers.forget(key);
+        self.screens.retain(|screen| screen.owner != key);
         if let Some(slot) = self.seats.remove(index) {
             self.speakers.renumber(slot, index as u32);
         }
@@ -234,6 +244,13 @@ impl Conference {
                 (None, _) => {}
             }
         }
+        for screen in &mut self.screens {
+            let pulled = match io.pull_screen(screen.owner, screen.frame()) {
+                Pulled::Sound(rate) => Some(rate),
+                Pulled::Silence | Pulled::Unheard { .. } => None,
+            };
+            screen.pulled(pulled);
+        }
     }
 
     /// Sums the speakers at each rate in use; gives how many there are, how each
@@ -244,7 +261,10 @@ impl Conference {
                 self.sums[rate as usize][..rate.samples()].fill(0);
             }
         }
-        let heard = self.speakers.mix(self.in_use, &mut self.sums);
+        let mut heard = self.speakers.mix(self.in_use, &mut self.sums);
+        for screen in &mut self.screens {
+            heard += usize::from(screen.mix(self.in_use, &mut self.sums));
+        }
         let mut plans = [Plan::UNITY; 3];
         let mut pause = [true; 3];
         for rate in Rate::ALL {
@@ -309,17 +329,31 @@ impl Conference {
             };
             let rate = stream.rate();
             let share = slot.and_then(|slot| self.speakers.share(slot, rate));
+            let screen = self.screens.iter().find(|screen| screen.owner == key);
+            let screen = screen.and_then(|screen| screen.share(rate));
             // The only one who is heard hears nothing.
-            let alone = share.is_some() && heard == 1 && !self.tone.is_playing();
+            let own = usize::from(share.is_some()) + usize::from(screen.is_some());
+            let alone = own > 0 && own == heard && !self.tone.is_playing();
             let silent = silent || alone;
             let frame = stream.frame(tick);
-            match share {
+            let (sum, plan) = (
+                &self.sums[rate as usize][..rate.samples()],
+                plans[rate as usize],
+            );
+            match (share, screen) {
                 _ if silent => frame.fill(0),
-                Some(share) => {
-                    let sum = &self.sums[rate as usize][..rate.samples()];
-                    limit::subtract_limit(frame, sum, share, Gain::UNITY, plans[rate as usize]);
+                (None, None) => frame.copy_from_slice(&self.full[rate as usize][..rate.samples()]),
+                (Some(share), None) | (None, Some(share)) => {
+                    limit::subtract_limit(frame, sum, share, Gain::UNITY, plan);
                 }
-                None => frame.copy_from_slice(&self.full[rate as usize][..rate.samples()]),
+                (Some(share), Some(screen)) => {
+                    let mut rest = [0; FRAME_SAMPLES_MAX];
+                    let rest = &mut rest[..rate.samples()];
+                    for ((rest, sum), screen) in rest.iter_mut().zip(sum).zip(screen) {
+                        *rest = sum - i32::from(*screen);
+                    }
+                    limit::subtract_limit(frame, rest, share, Gain::UNITY, plan);
+                }
             }
             if from == to {
                 gain::apply_gain(frame, to);

@@ -85,6 +85,9 @@ pub struct MixLeg {
     pub discontinuous: bool,
     /// Loss that the leg reports, in percent; Opus then sends redundancy.
     pub loss_percent: u8,
+    /// The leg shares a screen with sound ([`TickIo::pull_screen`]), which everybody else
+    /// hears whether it is muted or not. Costs an encoder for this leg alone.
+    pub shares_screen: bool,
 }
 
 impl MixLeg {
@@ -102,6 +105,7 @@ impl MixLeg {
             bit_rate_bps_max: 0,
             discontinuous: false,
             loss_percent: 0,
+            shares_screen: false,
         }
     }
 }
@@ -260,6 +264,12 @@ pub trait TickIo {
     /// any and may change; it need not be that of the codec that is sent. What
     /// `need` does not cover may be left undecoded.
     fn pull(&mut self, leg: LegKey, need: Need, pcm: &mut [i16; FRAME_SAMPLES_MAX]) -> Pulled;
+
+    /// Takes 20 ms of the screen that `leg` shares, likewise. Asked for legs that
+    /// [share one](MixLeg::shares_screen).
+    fn pull_screen(&mut self, _leg: LegKey, _pcm: &mut [i16; FRAME_SAMPLES_MAX]) -> Pulled {
+        Pulled::Silence
+    }
 
     /// Sends one packet to each of `legs`, of which there is at least one.
     fn push(&mut self, legs: &[LegKey], packet: &Packet<'_>);

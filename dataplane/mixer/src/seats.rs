@@ -60,7 +60,8 @@ enum Place {
 impl Leg {
     /// Whether it hears something that nobody else hears.
     fn wants_own(&self) -> bool {
-        !self.config.tx_muted && (self.slot.is_some() || self.tx_gain != Gain::UNITY)
+        let differs = self.config.shares_screen || self.tx_gain != Gain::UNITY;
+        !self.config.tx_muted && (self.slot.is_some() || differs)
     }
 
     /// Its own stream, where it has one.
@@ -97,18 +98,19 @@ const fn row(codec: AudioCodec) -> usize {
 #[derive(Clone, Copy, Default)]
 struct Census {
     legs: usize,
-    with_gain: usize,
+    /// That always hear something else: another gain, or all but their screen.
+    apart: usize,
 }
 
 fn count(census: &mut [Census; CODECS], leg: &MixLeg, comes: bool) {
     let census = &mut census[row(leg.codec)];
-    let with_gain = usize::from(leg.tx_gain_centibels != 0);
+    let apart = usize::from(leg.tx_gain_centibels != 0 || leg.shares_screen);
     if comes {
         census.legs += 1;
-        census.with_gain += with_gain;
+        census.apart += apart;
     } else {
         census.legs -= 1;
-        census.with_gain -= with_gain;
+        census.apart -= apart;
     }
 }
 
@@ -117,7 +119,7 @@ fn count(census: &mut [Census; CODECS], leg: &MixLeg, comes: bool) {
 pub(crate) struct Seats {
     pub(crate) legs: Vec<Leg>,
     index_of: HashMap<LegKey, usize>,
-    /// Legs, and legs with a gain on what they hear, by codec.
+    /// Legs, and legs that always hear something else, by codec.
     census: [Census; CODECS],
     pub(crate) groups: Vec<Option<Group>>,
     /// Legs with a stream of their own.
@@ -266,10 +268,10 @@ impl Seats {
     fn make_streams(&mut self, slots: usize, census: &[Census; CODECS]) -> Result<(), SetLegError> {
         for codec in AudioCodec::ALL {
             let row = row(codec);
-            let Census { legs, with_gain } = census[row];
-            // Owners are those with a gain, and speakers, of whom each has a slot
+            let Census { legs, apart } = census[row];
+            // Owners are those who stand apart, and speakers, of whom each has a slot
             // or, with a 40 ms packet to finish, had one a tick ago.
-            let wanted = (with_gain + slots).min(legs);
+            let wanted = (apart + slots).min(legs);
             while self.made[row] < wanted {
                 let kind = StreamKind::new(&MixLeg::new(codec), 0, None);
                 let stream = Stream::new(kind).map_err(|_| SetLegError::Codec)?;

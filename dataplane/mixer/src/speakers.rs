@@ -128,6 +128,44 @@ impl Converters {
     }
 }
 
+/// The sound of a screen that a leg shares: heard by everybody but that leg, whatever
+/// its level, and never a speaker's.
+pub(crate) struct Screen {
+    pub(crate) owner: LegKey,
+    slot: Slot,
+    frame: Box<[i16; FRAME_SAMPLES_MAX]>,
+}
+
+impl Screen {
+    pub(crate) fn new(owner: LegKey) -> Self {
+        Self {
+            owner,
+            slot: Slot::new(0),
+            frame: Box::new([0; FRAME_SAMPLES_MAX]),
+        }
+    }
+
+    /// Where its sound goes.
+    pub(crate) fn frame(&mut self) -> &mut [i16; FRAME_SAMPLES_MAX] {
+        &mut self.frame
+    }
+
+    /// What was pulled into [`Self::frame`].
+    pub(crate) const fn pulled(&mut self, pulled: Option<Rate>) {
+        self.slot.pulled = pulled;
+    }
+
+    /// Adds it to the sums of the rates `in_use`; whether it is heard.
+    pub(crate) fn mix(&mut self, in_use: [bool; 3], sums: &mut Sums) -> bool {
+        self.slot.add(&mut self.frame, in_use, sums)
+    }
+
+    /// What it added to the sum of a rate in use, if anything.
+    pub(crate) fn share(&self, rate: Rate) -> Option<&[i16]> {
+        self.slot.share(&self.frame, rate)
+    }
+}
+
 /// See the module.
 pub(crate) struct Speakers {
     frames: Vec<[i16; FRAME_SAMPLES_MAX]>,
@@ -163,22 +201,7 @@ impl Speakers {
     pub(crate) fn grow(&mut self, slots: usize) {
         while self.slots.len() < slots {
             self.free.push(self.slots.len() as u16);
-            self.slots.push(Slot {
-                state: State::Free,
-                leg: NO_LEG,
-                frame: self.frames.len(),
-                pulled: None,
-                rate: Rate::Hz8000,
-                wanted_gain: Gain::UNITY,
-                gain: Gain::SILENCE,
-                heard: false,
-                loudness: 0.0,
-                quiet: false,
-                sounds: false,
-                ticks: 0,
-                converters: Converters::new(),
-                resampled: [0; RESAMPLED],
-            });
+            self.slots.push(Slot::new(self.frames.len()));
             self.frames.push([0; FRAME_SAMPLES_MAX]);
         }
         let slots = self.slots.len();
@@ -333,24 +356,7 @@ impl Speakers {
         let mut heard = 0;
         for &index in &self.speaking {
             let slot = &mut self.slots[usize::from(index)];
-            slot.prepare(&mut self.frames[slot.frame]);
-            if !slot.heard {
-                continue;
-            }
-            heard += 1;
-            for (to, sum) in Rate::ALL.into_iter().zip(sums.iter_mut()) {
-                if !in_use[to as usize] {
-                    continue;
-                }
-                let frame = &self.frames[slot.frame][..slot.rate.samples()];
-                if to == slot.rate {
-                    mix::accumulate(&mut sum[..to.samples()], frame);
-                } else {
-                    let resampled = &mut slot.resampled[place(to)];
-                    slot.converters.convert(slot.rate, to, frame, resampled);
-                    mix::accumulate(&mut sum[..to.samples()], resampled);
-                }
-            }
+            heard += usize::from(slot.add(&mut self.frames[slot.frame], in_use, sums));
         }
         heard
     }
@@ -358,14 +364,7 @@ impl Speakers {
     /// What a speaker added to the sum of a rate in use, if anything.
     pub(crate) fn share(&self, slot: u16, rate: Rate) -> Option<&[i16]> {
         let slot = &self.slots[usize::from(slot)];
-        if !slot.heard {
-            return None;
-        }
-        Some(if rate == slot.rate {
-            &self.frames[slot.frame][..rate.samples()]
-        } else {
-            &slot.resampled[place(rate)]
-        })
+        slot.share(&self.frames[slot.frame], rate)
     }
 
     /// Ends the tick; `left` is told each leg that is no longer a speaker.
@@ -473,6 +472,64 @@ impl Speakers {
 }
 
 impl Slot {
+    fn new(frame: usize) -> Self {
+        Self {
+            state: State::Free,
+            leg: NO_LEG,
+            frame,
+            pulled: None,
+            rate: Rate::Hz8000,
+            wanted_gain: Gain::UNITY,
+            gain: Gain::SILENCE,
+            heard: false,
+            loudness: 0.0,
+            quiet: false,
+            sounds: false,
+            ticks: 0,
+            converters: Converters::new(),
+            resampled: [0; RESAMPLED],
+        }
+    }
+
+    /// Adds the frame to the sums of the rates `in_use`; whether it is heard.
+    fn add(
+        &mut self,
+        frame: &mut [i16; FRAME_SAMPLES_MAX],
+        in_use: [bool; 3],
+        sums: &mut Sums,
+    ) -> bool {
+        self.prepare(frame);
+        if !self.heard {
+            return false;
+        }
+        let frame = &frame[..self.rate.samples()];
+        for (to, sum) in Rate::ALL.into_iter().zip(sums.iter_mut()) {
+            if !in_use[to as usize] {
+                continue;
+            }
+            if to == self.rate {
+                mix::accumulate(&mut sum[..to.samples()], frame);
+            } else {
+                let resampled = &mut self.resampled[place(to)];
+                self.converters.convert(self.rate, to, frame, resampled);
+                mix::accumulate(&mut sum[..to.samples()], resampled);
+            }
+        }
+        true
+    }
+
+    /// What it added to the sum of a rate in use, if anything.
+    fn share<'a>(&'a self, frame: &'a [i16; FRAME_SAMPLES_MAX], rate: Rate) -> Option<&'a [i16]> {
+        if !self.heard {
+            return None;
+        }
+        Some(if rate == self.rate {
+            &frame[..rate.samples()]
+        } else {
+            &self.resampled[place(rate)]
+        })
+    }
+
     /// Makes the frame what is added to the mix.
     fn prepare(&mut self, frame: &mut [i16; FRAME_SAMPLES_MAX]) {
         let was_heard = self.heard;

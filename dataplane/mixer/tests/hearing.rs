@@ -126,6 +126,88 @@ fn minus_one_is_exact() {
     }
 }
 
+/// A screen is heard at every rate by everybody but its owner, who hears the others: also
+/// while the owner is muted, beside as many speakers as there may be, and it is never
+/// who speaks.
+#[test]
+fn a_shared_screen_is_heard_by_all_but_its_owner() {
+    const SCREEN_HZ: f64 = 1_000.0;
+    let mut sim = sim(12);
+    sim.join(
+        0,
+        leg(AudioCodec::Opus),
+        tone(Rate::Hz48000, 440.0, 3_000.0),
+    );
+    sim.join(1, leg(PCMU), silent());
+    sim.join(
+        2,
+        leg(AudioCodec::Opus),
+        tone(Rate::Hz48000, 600.0, 3_000.0),
+    );
+    let screen = tone(Rate::Hz48000, SCREEN_HZ, 1_000.0);
+    sim.world.screens.insert(0, screen);
+    sim.change(0, |leg| leg.shares_screen = true);
+    let part = |sim: &Sim, key: u32, hz: f64| {
+        let since = sim.world.tick - 50;
+        let heard = sim.heard_since(key, since);
+        db(amplitude(&heard, hz, sim.far(key).rate_hz()) / 1_000.0)
+    };
+    sim.run(150);
+    for key in [1, 2] {
+        let level = part(&sim, key, SCREEN_HZ);
+        assert!(level > -3.0, "{key} hears the screen at {level} dB");
+    }
+    let own = (part(&sim, 0, SCREEN_HZ), part(&sim, 0, 440.0));
+    assert!(
+        own.0 < -30.0 && own.1 < -30.0,
+        "the owner hears itself: {own:?} dB"
+    );
+    assert!(part(&sim, 0, 600.0) > 5.0, "and the others");
+
+    sim.change(0, |leg| leg.rx_muted = true);
+    (10..16).for_each(|key| sim.join(key, leg(PCMU), tone(Rate::Hz8000, 300.0, 4_000.0)));
+    sim.run(200);
+    assert_ne!(sim.conference.active_speaker(), Some(LegKey(0)));
+    assert!(
+        part(&sim, 1, SCREEN_HZ) > -6.0,
+        "muted, among many speakers"
+    );
+    assert!(part(&sim, 0, SCREEN_HZ) < -30.0);
+
+    sim.change(0, |leg| leg.shares_screen = false);
+    sim.run(100);
+    let level = part(&sim, 1, SCREEN_HZ);
+    assert!(level < -20.0, "it is over: {level} dB");
+    sim.change(0, |leg| leg.shares_screen = true);
+    sim.run(10);
+    sim.leave(0);
+    sim.run(100);
+    let level = part(&sim, 1, SCREEN_HZ);
+    assert!(level < -20.0, "it has left: {level} dB");
+}
+
+/// The only one who is heard hears nothing, also by two ways.
+#[test]
+fn who_talks_alone_over_a_screen_hears_silence() {
+    let mut sim = sim(4);
+    sim.join(0, leg(PCMU), tone(Rate::Hz8000, 440.0, 3_000.0));
+    sim.join(1, leg(PCMU), silent());
+    sim.world
+        .screens
+        .insert(0, tone(Rate::Hz8000, 1_000.0, 2_000.0));
+    sim.change(0, |leg| leg.shares_screen = true);
+    sim.run(100);
+    let heard = sim.heard_since(0, 50);
+    assert!(
+        heard.iter().all(|sample| sample.unsigned_abs() < 8),
+        "{heard:?}"
+    );
+    let heard = sim.heard_since(1, 50);
+    for hz in [440.0, 1_000.0] {
+        assert!(amplitude(&heard, hz, 8_000) > 1_500.0, "{hz} Hz");
+    }
+}
+
 /// Six full-scale speakers: quieter, not cut. What a limiter leaves of a sine
 /// is a sine; cutting would leave odd harmonics at -10 dB.
 #[test]

@@ -51,6 +51,7 @@ impl Random {
             bit_rate_bps_max: [0, 16_000, 64_000, 1][self.below(4)],
             discontinuous: self.one_in(3),
             loss_percent: [0, 0, 5, 100][self.below(4)],
+            shares_screen: self.one_in(8),
         }
     }
 }

@@ -64,6 +64,8 @@ pub(crate) struct Sim {
 pub(crate) struct World {
     pub(crate) tick: u64,
     pub(crate) legs: BTreeMap<u32, Far>,
+    /// What screens sound like, by leg.
+    pub(crate) screens: BTreeMap<u32, Source>,
     /// Pushes, and legs pushed to, in the last tick.
     pub(crate) pushes: usize,
     /// Levels are known before a frame is decoded, and what is not needed is not.
@@ -89,6 +91,11 @@ impl TickIo for World {
         }
         *self.decoded.entry(leg.0).or_default() += 1;
         pulled
+    }
+
+    fn pull_screen(&mut self, leg: LegKey, pcm: &mut [i16; 960]) -> Pulled {
+        let screen = self.screens.get_mut(&leg.0).expect("a screen");
+        screen(self.tick, pcm)
     }
 
     fn push(&mut self, legs: &[LegKey], packet: &Packet<'_>) {
