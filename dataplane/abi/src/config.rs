@@ -212,9 +212,14 @@ pub struct LegConfig {
     pub red_payload_type: u8,
     /// Zero.
     pub reserved: u8,
+    /// SSRC of the sound of a screen that the far end shares, beside its own; 0 for none.
+    /// Its payload types are the same.
+    pub screen_ssrc: u32,
+    /// Zero.
+    pub padding: u32,
 }
 
-const _: () = assert!(size_of::<LegConfig>() == 216 && align_of::<LegConfig>() == 8);
+const _: () = assert!(size_of::<LegConfig>() == 224 && align_of::<LegConfig>() == 8);
 
 impl LegConfig {
     /// The codec we send and its payload type.

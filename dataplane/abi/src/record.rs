@@ -206,18 +206,16 @@ pub struct LegRecord {
     /// Receiving, per SSRC.
     pub receive: [ReceiveStream; RX_STREAMS],
     /// A [`LegConfig`].
-    pub config: DoubleBuffered<27>,
+    pub config: DoubleBuffered<28>,
     /// Name label, a [`crate::Text`].
     pub label: DoubleBuffered<49>,
     /// Learned addresses.
     pub path: PathState,
     /// Counters; lost with nobody harmed, kept so that they do not jump.
     pub stats: LegStats,
-    /// Zero.
-    pub padding: [AtomicU64; 2],
 }
 
-const _: () = assert!(size_of::<LegConfig>() == 27 * 8);
+const _: () = assert!(size_of::<LegConfig>() == 28 * 8);
 const _: () = assert!(size_of::<LegRecord>().is_multiple_of(64));
 
 impl LegRecord {

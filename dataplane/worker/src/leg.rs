@@ -12,6 +12,7 @@
 mod inbound;
 mod outbound;
 mod redundancy;
+mod screen;
 
 use std::sync::atomic::Ordering;
 
@@ -35,6 +36,7 @@ use crate::report::{Reports, ReportsConfig};
 use crate::transports::{Bundle, Route};
 
 use redundancy::Redundancy;
+use screen::Screen;
 
 pub(crate) use inbound::Inbound;
 pub(crate) use outbound::Exit;
@@ -74,6 +76,7 @@ pub(crate) struct Leg {
     rtcp_to: Option<Route>,
     pub(crate) playout: Playout,
     stream: Option<Stream>,
+    pub(crate) screen: Option<Box<Screen>>,
     dtmf_in: DtmfReceiver,
     dtmf_out: DtmfSender,
     redundancy: Redundancy,
@@ -279,6 +282,7 @@ impl Leg {
             rtcp_to: None,
             playout: Playout::new(&config).ok_or(RejectReason::Unsupported)?,
             stream: None,
+            screen: Screen::of(&config),
             dtmf_in: DtmfReceiver::new(clock_hz),
             dtmf_out: DtmfSender::new(clock_hz),
             redundancy: Redundancy::default(),
@@ -355,6 +359,9 @@ impl Leg {
         if config.codecs != before.codecs {
             self.playout = Playout::new(&config).ok_or(RejectReason::Unsupported)?;
         }
+        if config.codecs != before.codecs || config.screen_ssrc != before.screen_ssrc {
+            self.screen = Screen::of(&config);
+        }
         let clock = |config: &LegConfig| config.tx_codec().map(|(codec, _)| codec.rtp_clock_hz());
         if config.tx_ssrc != before.tx_ssrc || clock(&config) != clock(&before) {
             self.timestamp_offset = None;
@@ -397,6 +404,7 @@ impl Leg {
         leg.bit_rate_bps_max = self.config.bit_rate_bps_max;
         leg.discontinuous = flags.contains(LegFlags::DISCONTINUOUS);
         leg.loss_percent = self.reports.loss_percent();
+        leg.shares_screen = self.screen.is_some();
         Some(leg)
     }
 

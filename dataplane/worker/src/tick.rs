@@ -29,6 +29,16 @@ impl TickIo for Tick<'_> {
         }
     }
 
+    fn pull_screen(&mut self, leg: LegKey, pcm: &mut [i16; 960]) -> Pulled {
+        let leg = self.legs.get_mut(leg.0 as usize).and_then(Option::as_mut);
+        let screen = leg.and_then(|leg| leg.screen.as_mut());
+        screen.map_or(Pulled::Silence, |screen| {
+            screen
+                .playout
+                .pull(self.at, Need::ALL, pcm, self.exit.driver)
+        })
+    }
+
     fn push(&mut self, legs: &[LegKey], packet: &Packet<'_>) {
         for key in legs {
             let (Some(Some(leg)), Some(record)) =

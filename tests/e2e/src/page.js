@@ -176,6 +176,20 @@
     return true;
   };
 
+  // A shared screen's sound, without its picture.
+  me.shareSound = async (hz) => {
+    const context = new AudioContext();
+    const [tone, out] = [context.createOscillator(), context.createMediaStreamDestination()];
+    tone.frequency.value = hz;
+    tone.connect(out);
+    tone.start();
+    const sound = connection.getTransceivers().find((transceiver) => transceiver.mid === "3");
+    await sound.sender.replaceTrack(out.stream.getAudioTracks()[0]);
+    sound.direction = "sendonly";
+    await negotiate();
+    return true;
+  };
+
   // How like what comes on the screens' m-line is to that page: structural similarity
   // of brightness, over blocks of eight by eight pixels; null before it comes.
   me.likeness = (width = 1280, height = 720) => {

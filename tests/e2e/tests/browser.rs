@@ -130,6 +130,40 @@ fn a_browser_and_a_phone_hear_each_other_through_a_restart() {
     wait_until("nobody left", Duration::from_secs(5), || server.legs() == 0);
 }
 
+/// A shared screen's sound is heard by everybody but who shares it, also while that one's
+/// microphone is muted and after the dataplane has died.
+#[test]
+fn a_shared_screen_is_heard_by_all_but_its_owner() {
+    const SCREEN_HZ: f64 = 1_200.0;
+    let server = Server::start("browser-screen-sound", &[]);
+    let demo = server.demo_uri();
+    let phone = Baresip::dial(server.folder(), "phone", &demo, "opus", PHONE_HZ);
+    let (mut ann, _) = join(&server, "Ann", BROWSER_HZ, None);
+    let (mut ben, _) = join(&server, "Ben", 880.0, None);
+    assert_eq!(ann.run("plenum.media()"), "connected");
+    assert_eq!(ben.run("plenum.media()"), "connected");
+    hears(&mut ben, BROWSER_HZ, SCREEN_HZ);
+    ann.run(&format!("plenum.shareSound({SCREEN_HZ})"));
+    hears(&mut ben, SCREEN_HZ, 880.0);
+    hears(&mut ben, BROWSER_HZ, 880.0);
+    hears(&mut ann, PHONE_HZ, SCREEN_HZ);
+    ann.run("plenum.say({ type: 'mute', audio: true })");
+    hears(&mut ben, SCREEN_HZ, BROWSER_HZ);
+    server.kill("dataplane");
+    hears(&mut ben, SCREEN_HZ, BROWSER_HZ);
+    hears(&mut ann, PHONE_HZ, SCREEN_HZ);
+    std::thread::sleep(Duration::from_secs(5));
+    let heard = phone.hang_up();
+    let end = heard.seconds() - 1.0;
+    let judged = heard.part(end - 3.0, end);
+    let (screen, muted) = (
+        judged.tone_range_db(SCREEN_HZ).0,
+        judged.tone_range_db(BROWSER_HZ).1,
+    );
+    eprintln!("the phone hears the screen at {screen:.1} dB, the muted one at {muted:.1} dB");
+    assert!(screen - muted >= APART_DB, "{screen:.1} and {muted:.1} dB");
+}
+
 const RED: [u8; 3] = [254, 0, 0];
 const GREEN: [u8; 3] = [0, 128, 0];
 const BLUE: [u8; 3] = [0, 0, 254];

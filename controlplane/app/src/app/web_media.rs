@@ -140,6 +140,7 @@ impl App {
             None => media::silenced(&mut config),
         }
         config.audio_level_id = answer.transport.extensions.audio_level;
+        config.screen_ssrc = answer.screen_ssrc.unwrap_or(0);
         config.flags = config.flags().with(LegFlags::BUNDLED, true).0;
         media::muted(&mut config, &leg.configuration);
         media::shown(&mut config, &leg.configuration);

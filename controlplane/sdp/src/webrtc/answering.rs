@@ -38,8 +38,8 @@ enum Line {
     Off,
     Audio(WebAudio, Vec<(u8, Format)>),
     Video(Role, WebVideo, Vec<Choice>, Option<LocalVideo>),
-    /// Ours to keep, but nothing flows: sound of a shared screen.
-    Silent(Vec<(u8, Format)>),
+    /// Sound of a shared screen: what it is sent under, while it is.
+    Screen(Option<u32>, Vec<(u8, Format)>),
 }
 
 impl Line {
@@ -92,6 +92,7 @@ pub(super) fn answer(text: &str, local: &LocalWeb) -> Result<WebAnswer, Negotiat
         sdp,
         transport,
         audio: None,
+        screen_ssrc: None,
         main: None,
         content: None,
     };
@@ -100,7 +101,8 @@ pub(super) fn answer(text: &str, local: &LocalWeb) -> Result<WebAnswer, Negotiat
             Line::Audio(audio, _) => answer.audio = Some(audio),
             Line::Video(Role::Main, video, _, Some(_)) => answer.main = Some(video),
             Line::Video(_, video, _, Some(_)) => answer.content = Some(video),
-            Line::Off | Line::Silent(_) | Line::Video(..) => {}
+            Line::Screen(ssrc, _) => answer.screen_ssrc = ssrc,
+            Line::Off | Line::Video(..) => {}
         }
     }
     Ok(answer)
@@ -114,7 +116,10 @@ fn decide(session: &Session, media: &Media, local: &LocalWeb) -> Line {
         Some(Role::Audio) => audio(session, media).unwrap_or(Line::Off),
         Some(role) => video(session, media, role, local),
         None if media.media == "audio" => {
-            audio_formats(session, media).map_or(Line::Off, |(_, formats)| Line::Silent(formats))
+            audio_formats(session, media).map_or(Line::Off, |(_, formats)| {
+                let sends = offer::direction(session, media).receive;
+                Line::Screen(offer::ssrc(media).filter(|_| sends), formats)
+            })
         }
         None => Line::Off,
     }
@@ -274,7 +279,7 @@ fn write_head(
         let _ = write!(out, " {number}");
     }
     match line {
-        Line::Audio(_, formats) | Line::Silent(formats) => {
+        Line::Audio(_, formats) | Line::Screen(_, formats) => {
             for (number, _) in formats {
                 let _ = write!(out, " {number}");
             }
@@ -318,9 +323,13 @@ fn write_head(
 fn write_body(out: &mut String, line: &Line, local: &LocalWeb) {
     match line {
         Line::Off => {}
-        Line::Silent(formats) => {
+        Line::Screen(ssrc, formats) => {
             write_formats(out, formats);
-            out.push_str("a=inactive\r\n");
+            let direction = match ssrc {
+                Some(_) => Direction::RECEIVE,
+                None => Direction::NONE,
+            };
+            let _ = write!(out, "a={}\r\n", direction.attribute());
         }
         Line::Audio(audio, formats) => {
             if let (Some(red), Some((opus, _))) = (audio.red_payload_type, audio.codecs.first()) {

@@ -67,6 +67,13 @@ pub(super) fn direction(session: &Session, media: &Media) -> Direction {
         .reversed()
 }
 
+/// What the line's only stream is sent under (RFC 5576).
+pub(super) fn ssrc(media: &Media) -> Option<u32> {
+    let source = attribute(&media.attributes, "ssrc")?;
+    let number = source.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(number).filter(|ssrc| *ssrc != 0)
+}
+
 /// An attribute of the line, else of the session.
 fn either<'a>(session: &'a Session, media: &'a Media, name: &str) -> Option<&'a str> {
     attribute(&media.attributes, name).or_else(|| attribute(&session.attributes, name))

@@ -135,9 +135,11 @@ fn a_browser_joins_with_everything() {
         sdp,
         transport,
         audio,
+        screen_ssrc,
         main,
         content,
     } = answer;
+    assert_eq!(screen_ssrc, None);
     assert_eq!(transport.ice.ufrag(), "bUfR");
     assert_eq!(transport.fingerprint[..3], [0xaa, 0xbb, 0xcc]);
     assert!(!transport.dtls_client && !transport.lite);
@@ -211,6 +213,34 @@ fn a_browser_joins_with_everything() {
     assert!(part(&sdp, 2).contains("a=sendonly\r\n"));
     assert!(part(&sdp, 3).contains("a=inactive\r\n"));
     assert!(part(&sdp, 4).starts_with("m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n"));
+}
+
+#[test]
+fn the_sound_of_a_shared_screen_is_taken_while_it_is_offered() {
+    let with = |attributes: &str| {
+        let lines = [
+            audio("0") + "a=sendrecv\n",
+            video("1") + "a=sendrecv\n",
+            video("2") + "a=sendrecv\n",
+            audio("3") + attributes,
+        ];
+        answer(&offer(&lines), &local()).unwrap()
+    };
+    let taken = with("a=sendonly\na=ssrc:99 cname:x\na=ssrc:99 msid:s t\n");
+    assert_eq!(taken.screen_ssrc, Some(99));
+    assert!(part(&taken.sdp, 3).contains("a=recvonly\r\n"));
+    // One sound beside the other: frames are not sent twice there.
+    assert!(part(&taken.sdp, 3).starts_with("m=audio 9 UDP/TLS/RTP/SAVPF 111 110\r\n"));
+    for not in [
+        "a=sendonly\n",
+        "a=inactive\na=ssrc:99 cname:x\n",
+        "a=sendonly\na=ssrc:0 cname:x\n",
+        "a=sendonly\na=ssrc:4294967296 cname:x\n",
+    ] {
+        let answer = with(not);
+        assert_eq!(answer.screen_ssrc, None, "{not}");
+        assert!(part(&answer.sdp, 3).contains("a=inactive\r\n"));
+    }
 }
 
 #[test]

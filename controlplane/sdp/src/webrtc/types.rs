@@ -136,6 +136,8 @@ pub struct WebAnswer {
     pub transport: RemoteTransport,
     /// Sound; `None` where the line is missing, refused or switched off.
     pub audio: Option<WebAudio>,
+    /// SSRC of the sound of a screen that the browser shares.
+    pub screen_ssrc: Option<u32>,
     /// Camera and view, likewise; `None` too where [`LocalWeb::main`] is.
     pub main: Option<WebVideo>,
     /// Screens, likewise.

@@ -12,7 +12,7 @@
 
 use std::sync::atomic::Ordering;
 
-use plenum_abi::{EventKind, LegFlags, LegRecord, NO_PAYLOAD_TYPE, Nanos, SocketAddress};
+use plenum_abi::{EventKind, LegFlags, LegRecord, LegStats, NO_PAYLOAD_TYPE, Nanos, SocketAddress};
 use plenum_pool::Lease;
 use plenum_rtp::learning::{Decision, RtcpEvidence, RtpEvidence};
 use plenum_rtp::packet::{Kind, RtpPacket, classify};
@@ -47,6 +47,14 @@ fn audio_level(packet: &RtpPacket<'_>, id: u8) -> Option<u8> {
     }
     let element = packet.extension_element(id)?;
     element.first().map(|byte| byte & 0x7f)
+}
+
+fn count_refused(taken: Result<(), Refused>, stats: &LegStats) {
+    match taken {
+        Ok(()) => {}
+        Err(Refused::Late) => add(&stats.rx_late, 1),
+        Err(Refused::Discarded | Refused::Malformed) => add(&stats.rx_discarded, 1),
+    }
 }
 
 /// The earlier frames of a redundant payload, each in a slot of its own; `at` is where
@@ -197,6 +205,15 @@ impl Leg {
         }
         add(&stats.rx_packets, 1);
         add(&stats.rx_bytes, datagram_len as u64);
+        if let Some(screen) = &mut self.screen
+            && screen.ssrc() == header.ssrc
+        {
+            let lease = &mut inbound.lease;
+            let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
+            debug_assert!(trimmed, "a payload lies within its packet");
+            let taken = screen.on_packet(inbound.now, &header, inbound.lease, &self.config, driver);
+            return count_refused(taken, stats);
+        }
         if !self.config.flags().contains(LegFlags::RECEIVE) {
             return driver.release(inbound.lease);
         }
@@ -256,14 +273,10 @@ impl Leg {
         let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
         debug_assert!(trimmed, "a payload lies within its packet");
         let held = Held::new(inbound.lease);
-        match self
+        let taken = self
             .playout
-            .insert(inbound.now, &self.config, &heard, held, driver)
-        {
-            Ok(()) => {}
-            Err(Refused::Late) => add(&stats.rx_late, 1),
-            Err(Refused::Discarded | Refused::Malformed) => add(&stats.rx_discarded, 1),
-        }
+            .insert(inbound.now, &self.config, &heard, held, driver);
+        count_refused(taken, stats);
         for (heard, held) in earlier.into_iter().flatten() {
             self.playout
                 .fill(inbound.now, &self.config, &heard, held, driver);

@@ -39,22 +39,6 @@ export function meter(track: MediaStreamTrack, tell: (level: number) => void): (
   };
 }
 
-/** Several tracks as one, until it is stopped. The tracks stay their owners'. */
-export function mixed(tracks: readonly MediaStreamTrack[]): { track: MediaStreamTrack; stop(): void } {
-  const out = context().createMediaStreamDestination();
-  const sources = tracks.map((track) => context().createMediaStreamSource(new MediaStream([track])));
-  for (const source of sources) source.connect(out);
-  const [track] = out.stream.getAudioTracks();
-  if (track === undefined) throw new Error('no sound');
-  return {
-    track,
-    stop: () => {
-      for (const source of sources) source.disconnect();
-      track.stop();
-    },
-  };
-}
-
 /** One tone: hertz, when it starts and how long it lasts, in seconds. */
 type Note = readonly [hertz: number, at: number, length: number];
 

@@ -4,11 +4,11 @@
 // protocol's and made here, once, as four transceivers:
 //
 //   0 audio  microphone / the mix          1 video  camera / the composed view
-//   2 video  screen share, both ways       3 audio  kept for a screen's sound
+//   2 video  screen share, both ways       3 audio  the sound of our screen
 //
-// The last is inactive: a leg has one sound, so a screen's is mixed into the
-// microphone's before it comes here. What is sent changes by `replaceTrack`, which
-// needs no new offer. Offers go one at a time: one that is wanted while another
+// The last is inactive until a screen with sound is shared for the first time: who
+// sends on it is sent a mix of their own. What is sent changes by `replaceTrack`, which
+// needs no new offer but for that. Offers go one at a time: one that is wanted while another
 // waits for its answer is made after that.
 //
 // It opens no device and no socket: tracks come in, signalling goes out by
@@ -33,6 +33,7 @@ export class Peer {
   private readonly microphone: RTCRtpTransceiver;
   private readonly camera: RTCRtpTransceiver;
   private readonly screen: RTCRtpTransceiver;
+  private readonly screenSound: RTCRtpTransceiver;
   /** Whether an offer waits for its answer. */
   private offered = false;
   private again: { iceRestart: boolean } | null = null;
@@ -54,7 +55,7 @@ export class Peer {
       sendEncodings: [{ maxBitrate: SCREEN_BITRATE_MAX }],
     });
     preferContentCodecs(this.screen);
-    this.pc.addTransceiver('audio', { direction: 'inactive' });
+    this.screenSound = this.pc.addTransceiver('audio', { direction: 'inactive' });
     this.pc.onicecandidate = ({ candidate }) => this.tell(candidate);
     this.pc.ontrack = ({ transceiver, track }) => {
       const what = this.nameOf(transceiver);
@@ -111,8 +112,11 @@ export class Peer {
     await this.camera.sender.replaceTrack(track);
   }
 
-  async sendScreen(track: MediaStreamTrack | null): Promise<void> {
-    await this.screen.sender.replaceTrack(track);
+  async sendScreen(picture: MediaStreamTrack | null, sound: MediaStreamTrack | null): Promise<void> {
+    await Promise.all([this.screen.sender.replaceTrack(picture), this.screenSound.sender.replaceTrack(sound)]);
+    if (sound === null || this.screenSound.direction === 'sendonly') return;
+    this.screenSound.direction = 'sendonly';
+    this.negotiate();
   }
 
   close(): void {

@@ -7,7 +7,6 @@
 import type { EndReason } from '../signalling/connection';
 import { openWebSocket, SignallingClient } from '../signalling/client';
 import type { ChatMessage, ClientMessage, IceServer, ServerMessage, Welcome } from '../signalling/messages';
-import { mixed } from '../media/audio';
 import { openScreen } from '../media/devices';
 import { Peer } from '../media/peer';
 import { qualityOf, steady, STEADY_AT_FIRST, type Steady } from '../media/quality';
@@ -63,14 +62,10 @@ export class Session {
   readonly state = new Store<SessionState>(AT_FIRST);
   private readonly client: SignallingClient;
   private peer: Peer | null = null;
-  /** Microphone and screen's sound together, while both are sent. */
-  private mix: { of: MediaStreamTrack[]; track: MediaStreamTrack; stop(): void } | null = null;
   private report: Report | null = null;
   private readonly sampling: ReturnType<typeof setInterval>;
   private readonly endings: (() => void)[] = [];
   private chatNumber = 0;
-  /** Muted by somebody else, which a shared screen's sound does not get around. */
-  private silenced = false;
   private readonly listeners = new Set<(happening: Happening) => void>();
 
   constructor(
@@ -163,7 +158,6 @@ export class Session {
     track.addEventListener('ended', () => void this.stopSharing());
     this.change({ screen });
     this.send({ type: 'content', sharing: true });
-    if (soundOf(screen) !== null) this.tellMuted();
     await this.sendDevices();
   }
 
@@ -173,7 +167,6 @@ export class Session {
     stopAll(screen);
     this.change({ screen: null });
     this.send({ type: 'content', sharing: false });
-    if (soundOf(screen) !== null) this.tellMuted();
     await this.sendDevices();
   }
 
@@ -262,35 +255,27 @@ export class Session {
     void this.sendDevices().then(() => peer.negotiate());
   }
 
-  /** Whether no sound goes out: a shared screen's counts, whoever else is silent. */
+  /** Whether the microphone is silent; a shared screen's sound is no matter of that. */
   private isMuted(): boolean {
-    const speaks = !this.around.companion && this.around.preferences.get().microphoneOn;
-    if (speaks) this.silenced = false;
-    return !speaks && (this.silenced || soundOf(this.state.get().screen) === null);
+    return this.around.companion || !this.around.preferences.get().microphoneOn;
   }
 
   private tellMuted(): void {
     this.send({ type: 'mute', audio: this.isMuted() });
   }
 
-  /** The one track of sound to send, of what there is. */
-  private sound(): MediaStreamTrack | null {
-    const microphone = this.around.companion ? null : this.around.local.state.get().microphone;
-    const screen = soundOf(this.state.get().screen);
-    const of = [microphone, screen].filter((track) => track !== null);
-    if (this.mix !== null && of.length === 2 && of.every((track, at) => track === this.mix?.of[at])) return this.mix.track;
-    this.mix?.stop();
-    this.mix = of.length === 2 ? { of, ...mixed(of) } : null;
-    return this.mix?.track ?? of[0] ?? null;
-  }
-
   private async sendDevices(): Promise<void> {
     const { peer } = this;
     if (peer === null) return;
-    const camera = this.around.companion ? null : this.around.local.state.get().camera;
-    const screen = this.state.get().screen?.getVideoTracks()[0] ?? null;
+    const { microphone, camera } = this.around.companion ? NO_DEVICES : this.around.local.state.get();
+    const { screen } = this.state.get();
+    const [picture, sound] = [screen?.getVideoTracks()[0], screen?.getAudioTracks()[0]];
     try {
-      await Promise.all([peer.sendSound(this.sound()), peer.sendCamera(camera), peer.sendScreen(screen)]);
+      await Promise.all([
+        peer.sendSound(microphone),
+        peer.sendCamera(camera),
+        peer.sendScreen(picture ?? null, sound ?? null),
+      ]);
     } catch (error) {
       // The connection was closed meanwhile; its successor is told again.
       console.warn('tracks not replaced', error);
@@ -300,7 +285,6 @@ export class Session {
   private muted(message: ServerMessage & { type: 'muted' }): void {
     if (!message.byOther) return;
     const { microphoneOn, cameraOn } = this.around.preferences.get();
-    if (message.audioMuted) this.silenced = true;
     if (message.audioMuted && microphoneOn) this.setMicrophone(false);
     if (message.videoMuted && cameraOn) this.setCamera(false);
     // Nobody but oneself opens a microphone: being unmuted by another is a question.
@@ -344,16 +328,14 @@ export class Session {
     for (const ending of this.endings.splice(0)) ending();
     const { screen } = this.state.get();
     if (screen !== null) stopAll(screen);
-    this.mix?.stop();
     this.peer?.close();
     this.peer = null;
     this.change({ at: 'ended', endReason: reason, screen: null, mediaConnected: false, streams: AT_FIRST.streams });
   }
 }
 
-function soundOf(screen: MediaStream | null): MediaStreamTrack | null {
-  return screen?.getAudioTracks()[0] ?? null;
-}
+/** What somebody sends whose devices are elsewhere. */
+const NO_DEVICES = { microphone: null, camera: null };
 
 function stopAll(stream: MediaStream): void {
   for (const track of stream.getTracks()) track.stop();
