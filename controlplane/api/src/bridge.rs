@@ -91,7 +91,7 @@ pub trait Bridge: Send + Sync + 'static {
     /// Starts the call of a space, or names the one that runs.
     async fn create_call(&self, space: SpaceId, settings: CallPatch)
     -> Result<CallId, BridgeError>;
-    /// Changes how a call looks.
+    /// Changes how a call looks, locks or unlocks it.
     async fn update_call(&self, id: CallId, change: CallPatch) -> Result<(), BridgeError>;
     /// Ends a call for everyone.
     async fn end_call(&self, id: CallId) -> Result<(), BridgeError>;

@@ -165,6 +165,7 @@ impl Params {
             message_duration: self.word("messageDuration")?,
             pane_placement_highest_importance: self.word("panePlacementHighestImportance")?,
             pane_placement_self_pane_mode: self.word("panePlacementSelfPaneMode")?,
+            locked: self.boolean("locked")?,
         };
         patch.validate()?;
         Ok(patch)

@@ -151,6 +151,7 @@ pub(crate) fn call(call: &CallView) -> Xml {
 }
 
 fn call_configuration(xml: &mut Xml, configuration: &CallConfiguration) {
+    xml.value("locked", configuration.locked.unwrap_or(false));
     xml.optional("messageText", configuration.message_text.as_ref());
     xml.optional("messagePosition", configuration.message_position);
     xml.optional("messageDuration", configuration.message_duration);

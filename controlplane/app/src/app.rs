@@ -223,6 +223,12 @@ impl App {
         }
     }
 
+    /// Whether a call takes nobody who comes by oneself.
+    fn is_locked(&self, call: Option<CallId>) -> bool {
+        let call = call.and_then(|call| self.call(call));
+        call.is_some_and(|call| call.look.is_locked())
+    }
+
     /// A slot on the call's worker. A call that was made for it and gets none ends.
     fn take_leg_place(&mut self, call: CallId, world: &mut World<'_>) -> Result<Place, Error> {
         let worker = self.call(call).ok_or(Error::NoSuchCall)?.place.worker;

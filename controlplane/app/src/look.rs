@@ -67,6 +67,11 @@ impl Look {
         }
     }
 
+    /// Whether nobody else comes in by oneself.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.wish.locked == Some(true)
+    }
+
     fn text(&self) -> &str {
         let shown = self
             .wish
@@ -105,6 +110,7 @@ impl Look {
             self_pane_mode: number(SelfPaneMode::ALL, mode),
             placement_highest_importance: highest.unwrap_or(0),
             message_position: number(MessagePosition::ALL, wish.message_position),
+            locked: u8::from(self.is_locked()),
             message_until: until.0,
             ..ViewPolicy::default()
         }

@@ -69,6 +69,9 @@ pub enum WebRefusal {
         /// When one is looked at again.
         retry_after_s: u64,
     },
+    /// The call takes nobody else.
+    #[error("the meeting is locked")]
+    Locked,
     /// The call or the server is full.
     #[error("there is no room")]
     Full,

@@ -1,4 +1,4 @@
-//! How a running call looks, beside what its space says.
+//! What is set for a running call: how it looks, and whether it is locked.
 
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub struct CallConfiguration {
     pub pane_placement_highest_importance: Option<u32>,
     /// What placed participants see of themselves.
     pub pane_placement_self_pane_mode: Option<SelfPaneMode>,
+    /// Nobody else comes in by oneself; open where nothing is said.
+    pub locked: Option<bool>,
 }
 
 /// What is wanted of a call: of a new one, or changed in one that runs.
@@ -90,6 +92,8 @@ pub struct CallPatch {
     pub pane_placement_highest_importance: Field<u32>,
     /// [`CallConfiguration::pane_placement_self_pane_mode`].
     pub pane_placement_self_pane_mode: Field<SelfPaneMode>,
+    /// [`CallConfiguration::locked`].
+    pub locked: Field<bool>,
 }
 
 impl CallPatch {
@@ -130,6 +134,7 @@ impl CallPatch {
             .apply(&mut configuration.pane_placement_highest_importance);
         self.pane_placement_self_pane_mode
             .apply(&mut configuration.pane_placement_self_pane_mode);
+        self.locked.apply(&mut configuration.locked);
     }
 }
 

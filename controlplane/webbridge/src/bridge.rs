@@ -79,6 +79,9 @@ pub enum JoinRefusal {
     /// Only members may join.
     #[error("only members may join")]
     GuestsNotAllowed,
+    /// The meeting takes nobody else.
+    #[error("locked")]
+    Locked,
     /// Too many wrong tries came from there.
     #[error("too many tries")]
     TooManyTries {

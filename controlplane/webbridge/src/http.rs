@@ -80,6 +80,7 @@ fn refuse(refusal: JoinRefusal) -> Response<Body> {
         JoinRefusal::PasscodesNotAllowed => (StatusCode::FORBIDDEN, "passcodesNotAllowed"),
         JoinRefusal::SecretsNotAllowed => (StatusCode::FORBIDDEN, "secretsNotAllowed"),
         JoinRefusal::GuestsNotAllowed => (StatusCode::FORBIDDEN, "guestsNotAllowed"),
+        JoinRefusal::Locked => (StatusCode::FORBIDDEN, "locked"),
         JoinRefusal::TooManyTries { .. } => (StatusCode::TOO_MANY_REQUESTS, "tooManyTries"),
         JoinRefusal::Full => (StatusCode::SERVICE_UNAVAILABLE, "full"),
         JoinRefusal::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

@@ -276,8 +276,10 @@ pub struct ViewPolicy {
     /// Where the message is shown, in the order of the words of
     /// `messagePosition`, from 1.
     pub message_position: u8,
+    /// 1 shows that the meeting is locked.
+    pub locked: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 5],
     /// When the message goes, in [`Nanos`]; 0 is never.
     pub message_until: u64,
 }

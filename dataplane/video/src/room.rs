@@ -19,9 +19,9 @@ use plenum_codecs::video::{
     DecodeError, Decoded, EncoderConfig, SetupError, VideoDecoder, VideoEncoder,
 };
 use plenum_compositor::{
-    AccessUnit, ActiveSpeakerMode, Codecs, ConferencePolicy, Fonts, Frame, Layout, LibraryCodecs,
-    Message, MessagePosition, Participant, ParticipantId, Receiver, ReceiverId, SelfPaneMode, Sink,
-    Stage, Stream, Thrift, Wants,
+    AccessUnit, ActiveSpeakerMode, Codecs, ConferencePolicy, Fonts, Frame, Indicators, Layout,
+    LibraryCodecs, Message, MessagePosition, Participant, ParticipantId, Receiver, ReceiverId,
+    SelfPaneMode, Sink, Stage, Stream, Thrift, Wants,
 };
 use plenum_kernels::video::PictureRef;
 use plenum_ring::ModuleMemory;
@@ -463,6 +463,10 @@ fn conference_policy(wanted: &ModuleConference) -> ConferencePolicy {
             position: MessagePosition::from_u8(number(policy.message_position)).unwrap_or_default(),
             until: Some(Nanos(policy.message_until)).filter(|until| until.0 > 0),
         }),
+        indicators: Indicators {
+            locked: policy.locked != 0,
+            ..Indicators::default()
+        },
         frame_rate_max_hz: match policy.frame_rate_max {
             0 => FRAME_RATE_MAX_HZ,
             set => u32::from(set),

@@ -118,6 +118,7 @@ fn refusal(refusal: WebRefusal) -> JoinRefusal {
         WebRefusal::SecretWrong => JoinRefusal::SecretWrong,
         WebRefusal::GuestsNotAllowed => JoinRefusal::GuestsNotAllowed,
         WebRefusal::TooManyTries { retry_after_s } => JoinRefusal::TooManyTries { retry_after_s },
+        WebRefusal::Locked => JoinRefusal::Locked,
         WebRefusal::Full => JoinRefusal::Full,
     }
 }

@@ -34,15 +34,18 @@ fn together(phones: &mut [Phone], tones: &[f64], span: Duration) {
     Phone::talk_together(&mut all, span);
 }
 
+/// The id of the first object that a list shows.
+fn first_of(server: &Server, list: &str) -> String {
+    let (_, body) = server.rest("GET", list, None);
+    let id = body.split(" id=\"").nth(1);
+    let id = id.and_then(|rest| rest.split('"').next());
+    id.unwrap_or_else(|| panic!("{list}: nothing: {body}"))
+        .to_owned()
+}
+
 /// Call leg ids by name.
 fn leg_of(server: &Server, name: &str) -> String {
-    let (_, body) = server.rest("GET", &format!("callLegs?filter={name}"), None);
-    let id = body
-        .split("callLeg id=\"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    id.unwrap_or_else(|| panic!("no leg of {name}: {body}"))
-        .to_owned()
+    first_of(server, &format!("callLegs?filter={name}"))
 }
 
 fn put(server: &Server, path: &str, form: &str) {
@@ -210,12 +213,7 @@ fn a_message_is_shown_for_its_time() {
         join(&server, "Blue", &clip("blue")),
     ];
     together(&mut phones, &[0.0; 2], seconds(2.0));
-    let (_, calls) = server.rest("GET", "calls", None);
-    let call = calls
-        .split("call id=\"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    let call = format!("calls/{}", call.expect("a call"));
+    let call = format!("calls/{}", first_of(&server, "calls"));
     put(
         &server,
         &call,
@@ -238,6 +236,60 @@ fn a_message_is_shown_for_its_time() {
     let (_, most) = white(3.0, 4.0, &mut phones);
     eprintln!("light in the upper third: {least:.4} with the message, {most:.4} after it");
     assert!(least > 0.002 && most < 0.0005, "{least} {most}");
+}
+
+/// A locked meeting says so to everybody, and nobody else comes in.
+#[test]
+fn a_locked_meeting_shows_a_lock_and_takes_no_caller() {
+    let server = server("video-locked");
+    let clip = |colour: &str| Clip::new(VideoCodec::H264, &format!("color={colour}"), 360, 200_000);
+    let mut phones = [
+        join(&server, "Red", &clip("red")),
+        join(&server, "Blue", &clip("blue")),
+    ];
+    let call = format!("calls/{}", first_of(&server, "calls"));
+    // What is light in the corner of each picture after a while.
+    let mut light = || {
+        together(&mut phones, &[0.0; 2], seconds(2.0));
+        let since = Instant::now() - seconds(0.15);
+        [0, 1].map(|phone| {
+            let eye = phones[phone].eye();
+            let pictures = eye.decoded(server.folder(), since, (1_280, 720));
+            corner_lightness(&pictures.last().expect("a picture").1)
+        })
+    };
+    let web = || {
+        let call_id = &server.ready()["demo_space"]["call_id"];
+        let join = serde_json::json!({"callId": call_id, "name": "Ann"});
+        let (status, answer) = server.web("join", Some(&join));
+        (status, answer["error"].clone())
+    };
+    let before = light();
+    put(&server, &call, "locked=true");
+    let locked = light();
+    let late = Phone::call(server.sip("udp"), &server.demo_uri());
+    let late = late.map(drop).expect_err("let in");
+    assert!(late.contains("403"), "{late}");
+    assert_eq!(web(), (403, "locked".into()));
+    let (_, shown) = server.rest("GET", &call, None);
+    assert!(shown.contains("<locked>true</locked>"), "{shown}");
+
+    put(&server, &call, "locked=false");
+    let after = light();
+    assert_eq!(web().0, 200);
+    eprintln!("light in the corner: {before:.4?}, locked {locked:.4?}, open {after:.4?}");
+    for (locked, open) in locked.into_iter().zip(before.into_iter().zip(after)) {
+        assert!(locked > 0.01 && open.0 < 0.001 && open.1 < 0.001);
+    }
+}
+
+/// Share of the upper left corner, where signs are, that is light.
+fn corner_lightness(picture: &Image) -> f64 {
+    let (width, height) = (picture.width / 16, picture.height / 9);
+    let rows = picture.rgb.chunks_exact(3 * picture.width).take(height);
+    let pixels = rows.flat_map(|row| row.chunks_exact(3).take(width));
+    let light = pixels.filter(|pixel| pixel.iter().all(|part| *part > 120));
+    light.count() as f64 / (width * height) as f64
 }
 
 /// Share of the upper third that is light.

@@ -268,6 +268,29 @@ async fn a_call_shows_a_message_and_places_panes() {
 }
 
 #[tokio::test]
+async fn a_call_is_locked_and_unlocked() {
+    let fake = Fake::default();
+    let router = fake.router();
+    let (call, _) = fake.add_call("a", &[]);
+    let at = format!("/api/v1/calls/{call}");
+    for (form, locked) in [
+        ("", "false"),
+        ("locked=True", "true"),
+        ("messageText=a", "true"),
+        ("locked=off", "false"),
+        ("locked=true", "true"),
+        ("locked=", "false"),
+    ] {
+        ask(&router, "PUT", &at, form).await.done();
+        let shown = get(&router, &at).await.shown();
+        assert_eq!(text(&shown, "locked"), Some(locked), "{form}");
+    }
+    let got = ask(&router, "PUT", &at, "locked=perhaps").await;
+    let reason = "<parameterError parameter=\"locked\" error=\"invalidValue\" />";
+    assert_eq!(got.refused(), (400, reason));
+}
+
+#[tokio::test]
 async fn a_leg_is_muted_and_the_state_read_back_from_its_configuration() {
     let fake = Fake::default();
     let router = fake.router();

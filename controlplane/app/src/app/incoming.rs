@@ -104,7 +104,12 @@ impl App {
             );
             return reject(world, leg, 403, reason, None);
         }
-        if let Err(error) = self.admit(self.running_call(space.id)) {
+        let running = self.running_call(space.id);
+        if self.is_locked(running) {
+            tracing::info!(%leg, space = %space.id, from = incoming.from_address, "locked out");
+            return reject(world, leg, 403, "this meeting is locked", None);
+        }
+        if let Err(error) = self.admit(running) {
             return self.reject_full(leg, error, world);
         }
         match self.call_of(&space, world) {

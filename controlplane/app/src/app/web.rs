@@ -115,6 +115,10 @@ impl App {
             tracing::info!(space = %space.id, peer = %join.peer, %refusal, "not let in");
             return Err(refusal);
         }
+        if self.is_locked(self.running_call(space.id)) {
+            tracing::info!(space = %space.id, peer = %join.peer, "locked out");
+            return Err(WebRefusal::Locked);
+        }
         let joined = self.web_begin(id, space, join, world);
         joined.map_err(|error| {
             tracing::warn!(space = %space.id, %error, legs = self.legs.len(), "turned away");

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use plenum_abi::{EventKind, LegFlags, VideoFlags};
-use plenum_model::{CallLegId, CallLegPatch, CallLegType, Field, Layout};
+use plenum_model::{CallLegId, CallLegPatch, CallLegType, CallPatch, Field, Layout};
 use plenum_sdp::Encryption;
 
 use super::world::*;
@@ -642,4 +642,24 @@ fn without_video_slots_there_is_sound() {
     let offer = phone_offer(sim.rng(), Encryption::Required);
     let (_, out) = sim.call("board", Some(offer));
     assert!(answer_of(&out).is_some());
+}
+
+#[test]
+fn nobody_joins_a_locked_call_from_a_browser_and_who_was_in_comes_back() {
+    let mut sim = Sim::new(config());
+    let ada = browser(&mut sim, "Ada");
+    let call = sim.app.call_leg(ada, sim.now).unwrap().summary.call;
+    let patch = CallPatch {
+        locked: Field::Set(true),
+        ..CallPatch::default()
+    };
+    sim.decide(|app, world| app.update_call(call, patch, world))
+        .unwrap();
+    assert_eq!(try_join(&mut sim, &ann()), Err(WebRefusal::Locked));
+    sim.decide(|app, world| app.web_detached(ada, world));
+    assert!(attach(&mut sim, ada).resumed);
+    // Whoever has no right to come in is not told that the door is shut.
+    sim.spaces[0].passcode = Some("42".to_owned());
+    let refused = try_join(&mut sim, &ann());
+    assert_eq!(refused, Err(WebRefusal::PasscodeRequired));
 }

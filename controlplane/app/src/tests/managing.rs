@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use plenum_abi::LegFlags;
 use plenum_model::{
-    CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegState, CallQuery, DialOut, Direction,
-    Field, PageRequest,
+    CallId, CallLegId, CallLegPatch, CallLegQuery, CallLegState, CallPatch, CallQuery, DialOut,
+    Direction, Field, PageRequest,
 };
 use plenum_sdp::Encryption;
 
@@ -243,4 +243,58 @@ fn limits_hold_for_calls_out_too() {
     let ours = OURS.parse().unwrap();
     let refused = sim.decide(|app, world| app.dial_out(leg, call, wanted, ours, world));
     assert_eq!(refused, Err(Error::ParticipantLimitReached));
+}
+
+fn lock(sim: &mut Sim, call: CallId, locked: bool) {
+    let patch = CallPatch {
+        locked: Field::Set(locked),
+        ..CallPatch::default()
+    };
+    sim.decide(|app, world| app.update_call(call, patch, world))
+        .unwrap();
+}
+
+#[test]
+fn a_locked_call_keeps_its_people_and_takes_who_is_called_but_no_caller() {
+    let mut sim = Sim::new(config());
+    let ada = sim.join("board");
+    let call = call_of(&sim, ada);
+    let shown = |sim: &Sim| {
+        let view = sim.app.call_view(call, sim.now).unwrap();
+        let (policy, _) = sim.places.looks.values().next().unwrap();
+        (view.configuration.locked, policy.locked)
+    };
+    assert_eq!(shown(&sim), (None, 0));
+    lock(&mut sim, call, true);
+    assert_eq!(shown(&sim), (Some(true), 1));
+    let offer = phone_offer(sim.rng(), Encryption::Required);
+    let (_, out) = sim.call("board", Some(offer));
+    assert_eq!(
+        refusal_of(&out),
+        Some((403, "this meeting is locked", None))
+    );
+    assert_eq!(legs(&sim, None), [ada]);
+    // Another space is open, and so is this one's door from within.
+    let elsewhere = sim.join("sales");
+    let (bob, _) = dial(&mut sim, call, None);
+    assert_eq!(legs(&sim, None), [ada, elsewhere, bob]);
+
+    // A successor of the process keeps the door shut.
+    let saved = sim.saved[&ada].clone();
+    sim.app = App::new(config());
+    let running = sim.places.legs.get(&saved.place).copied();
+    sim.decide(|app, world| app.restore(&saved, running, false, world))
+        .unwrap();
+    let offer = phone_offer(sim.rng(), Encryption::Required);
+    let (_, out) = sim.call("board", Some(offer));
+    assert_eq!(
+        refusal_of(&out),
+        Some((403, "this meeting is locked", None))
+    );
+    lock(&mut sim, call, false);
+    assert_eq!(
+        sim.places.looks.values().map(|it| it.0.locked).max(),
+        Some(0)
+    );
+    sim.join("board");
 }

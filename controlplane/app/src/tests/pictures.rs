@@ -216,6 +216,7 @@ fn a_call_looks_as_its_space_says_until_the_api_says_otherwise() {
         message_duration: Field::Set(duration),
         pane_placement_highest_importance: Field::Set(2),
         pane_placement_self_pane_mode: Field::Set(SelfPaneMode::Blank),
+        ..CallPatch::default()
     };
     change(&mut sim, message_for(MessageDuration::Seconds(60)));
     let (policy, message) = look(&sim);

@@ -79,6 +79,7 @@ impl CallBridge for FakeBridge {
             (Some("s"), _) | (None, Some("42")) => {}
             (Some(_), _) => return Err(JoinRefusal::SecretWrong),
             (None, None) => return Err(JoinRefusal::PasscodeRequired),
+            (None, Some("locked")) => return Err(JoinRefusal::Locked),
             (None, Some("busy")) => return Err(JoinRefusal::TooManyTries { retry_after_s: 9 }),
             (None, Some(_)) => return Err(JoinRefusal::PasscodeWrong),
         }

@@ -84,6 +84,12 @@ async fn refusals_say_why_in_the_apps_words() {
         ),
         (
             "join",
+            r#"{"callId":"123","passcode":"locked","name":"Ann"}"#,
+            403,
+            json!({"error": "locked"}),
+        ),
+        (
+            "join",
             r#"{"callId":"123","passcode":"busy","name":"Ann"}"#,
             429,
             json!({"error": "tooManyTries", "retryAfterSeconds": 9}),

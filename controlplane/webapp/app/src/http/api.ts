@@ -36,6 +36,7 @@ const CODES = [
   'secretWrong',
   'passcodesNotAllowed',
   'secretsNotAllowed',
+  'locked',
   'tooManyTries',
   'full',
   'unavailable',
