@@ -35,13 +35,31 @@ fn number<T: PartialEq>(all: &[T], word: Option<T>) -> u8 {
 
 impl Look {
     pub(crate) fn of(space: &Space) -> Self {
-        Self {
-            revision: 1,
+        let mut look = Self::default();
+        look.follow(space);
+        look.revision = 1;
+        look
+    }
+
+    /// Takes over what the space says now; whether that is something else.
+    pub(crate) fn follow(&mut self, space: &Space) -> bool {
+        let said = Self {
             layout: space.default_layout,
             placement_highest_importance: space.pane_placement_highest_importance,
             self_pane_mode: space.pane_placement_self_pane_mode,
-            ..Self::default()
+            ..self.clone()
+        };
+        let differs = said != *self;
+        if differs {
+            *self = said;
+            self.revision += 1;
         }
+        differs
+    }
+
+    /// What the space says of the layout.
+    pub(crate) const fn layout(&self) -> Option<Layout> {
+        self.layout
     }
 
     pub(crate) const fn revision(&self) -> u64 {

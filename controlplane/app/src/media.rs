@@ -107,10 +107,14 @@ pub(crate) fn negotiated_web(config: &mut LegConfig, audio: &WebAudio) {
         .0;
 }
 
+/// A leg's own view, if it has one: what was chosen, else where it began.
+pub(crate) fn layout_of(wish: &CallLegConfiguration) -> Option<Layout> {
+    wish.chosen_layout.or(wish.default_layout)
+}
+
 /// Writes the leg's own view into `config`; 0 is the conference's.
 pub(crate) fn shown(config: &mut LegConfig, wish: &CallLegConfiguration) {
-    let layout = wish.chosen_layout.or(wish.default_layout);
-    config.layout = layout.map_or(0, layout_number);
+    config.layout = layout_of(wish).map_or(0, layout_number);
 }
 
 /// Layouts are numbered in the order of the API's words, from 1.

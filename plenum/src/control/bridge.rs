@@ -29,6 +29,8 @@ pub(super) struct RestBridge {
     pub(super) actor: Handle,
     pub(super) store: Store,
     pub(super) offers: Offers,
+    /// Held while a space is changed.
+    pub(super) space_changes: tokio::sync::Mutex<()>,
     pub(super) host_id: HostId,
     pub(super) own_domain: String,
     pub(super) load: MediaLoad,
@@ -182,8 +184,14 @@ impl Bridge for RestBridge {
     }
 
     async fn update_space(&self, id: SpaceId, change: SpacePatch) -> Result<(), BridgeError> {
-        let updated = self.store.update_space(id, change).await;
-        updated.map(drop).map_err(store_error)
+        // The call hears of changes in the order in which they were stored.
+        let _turn = self.space_changes.lock().await;
+        let space = self.store.update_space(id, change).await;
+        let space = space.map_err(store_error)?;
+        let tell = move |actor: &mut Actor| {
+            actor.decide(|app, world| app.space_changed(&space, world));
+        };
+        Ok(self.actor.ask(tell).await?)
     }
 
     async fn delete_space(&self, id: SpaceId) -> Result<(), BridgeError> {

@@ -240,6 +240,7 @@ async fn serve(inherited: Inherited) -> Result<(), ControlError> {
             actor: handle,
             store: store.clone(),
             offers,
+            space_changes: tokio::sync::Mutex::default(),
             host_id,
             turn: turn_server(settings, host_id),
             data_dir: settings.general.data_dir.clone(),

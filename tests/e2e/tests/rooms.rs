@@ -238,6 +238,37 @@ fn a_message_is_shown_for_its_time() {
     assert!(least > 0.002 && most < 0.0005, "{least} {most}");
 }
 
+/// What a space says of its layout reaches the call that runs, and who is in it.
+#[test]
+fn a_space_changes_the_layout_of_its_running_call() {
+    let server = server("video-space-layout");
+    let clip = |colour: &str| Clip::new(VideoCodec::H264, &format!("color={colour}"), 360, 200_000);
+    let mut phones = [
+        join(&server, "Red", &clip("red")),
+        join(&server, "Green", &clip("green")),
+        join(&server, "Viewer", &clip("gray")),
+    ];
+    let space = format!("coSpaces/{}", first_of(&server, "coSpaces"));
+    // How much of the viewer's picture each colour has after a while.
+    let mut shares = || {
+        together(&mut phones, &[440.0, 0.0, 0.0], seconds(2.5));
+        let since = Instant::now() - seconds(0.15);
+        let pictures = phones[2].eye().decoded(server.folder(), since, SMALL);
+        let picture = &pictures.last().expect("a picture").1;
+        [RED, GREEN].map(|colour| picture.share(colour))
+    };
+    let beside = shares();
+    put(&server, &space, "defaultLayout=speakerOnly");
+    let alone = shares();
+    put(&server, &space, "defaultLayout=");
+    let again = shares();
+    eprintln!("red and green: {beside:.3?}, the speaker only {alone:.3?}, then {again:.3?}");
+    for [red, green] in [beside, again] {
+        assert!(red > 0.15 && green > 0.15);
+    }
+    assert!(alone[0] > 0.9 && alone[1] == 0.0, "{alone:?}");
+}
+
 /// A locked meeting says so to everybody, and nobody else comes in.
 #[test]
 fn a_locked_meeting_shows_a_lock_and_takes_no_caller() {

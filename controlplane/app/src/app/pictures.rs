@@ -1,7 +1,7 @@
 //! How calls look, and what is on the panes: wishes become desired state of the
 //! media plane.
 
-use plenum_model::{CallId, CallLegId, CallPatch};
+use plenum_model::{CallId, CallLegId, CallPatch, Space};
 
 use super::{App, Error};
 use crate::call::Call;
@@ -54,6 +54,28 @@ impl App {
             self.save(leg, world);
         }
         Ok(())
+    }
+
+    /// The space of a call may have changed: what it says of the call's look
+    /// holds for the call that runs.
+    pub fn space_changed(&mut self, space: &Space, world: &mut World<'_>) {
+        let Some(id) = self.running_call(space.id) else {
+            return;
+        };
+        let Some(call) = self.call_mut(id) else {
+            return;
+        };
+        let before = call.look.layout();
+        if !call.look.follow(space) {
+            return;
+        }
+        tell_look(call, world);
+        if call.look.layout() != before {
+            self.web_call_layout(id, world);
+        }
+        for leg in self.legs_of(id) {
+            self.save(leg, world);
+        }
     }
 
     /// The name on a leg's pane has changed.

@@ -7,6 +7,7 @@ use plenum_model::{CallLegId, Direction, Layout, Space};
 use super::incoming::same_text;
 use super::{App, Error};
 use crate::leg::{Leg, NewLeg, Phase};
+use crate::media;
 use crate::web::{
     ABSENCE_MAX, NAME_CHARS_MAX, WebBye, WebEnd, WebFound, WebJoin, WebJoined, WebMessage,
     WebRefusal, WebWelcome,
@@ -14,7 +15,7 @@ use crate::web::{
 use crate::world::{Output, World};
 
 /// What is shown to who did not choose.
-pub(super) const LAYOUT_DEFAULT: Layout = Layout::AllEqual;
+const LAYOUT_DEFAULT: Layout = Layout::AllEqual;
 
 impl App {
     /// What a person may know of a space before joining. A link's `secret` has to
@@ -152,7 +153,6 @@ impl App {
         };
         let mut leg = Leg::new(new, world.now);
         leg.web = Some(Box::new(WebEnd::new(world.now.monotonic)));
-        leg.configuration.default_layout = space.default_layout;
         self.insert_leg(leg);
         self.save(id, world);
         tracing::info!(
@@ -191,7 +191,7 @@ impl App {
         Some(WebWelcome {
             space_name: running.name.clone(),
             resumed,
-            layout: layout_of(&configuration),
+            layout: self.layout_of(id),
             audio_muted: configuration.rx_audio_mute == Some(true),
             video_muted: configuration.rx_video_mute == Some(true),
             roster: self.roster(running),
@@ -310,12 +310,27 @@ impl App {
             self.restless.insert(number);
         }
     }
-}
 
-/// The view of a leg: what was chosen, else where it began.
-pub(super) fn layout_of(configuration: &plenum_model::CallLegConfiguration) -> Layout {
-    configuration
-        .chosen_layout
-        .or(configuration.default_layout)
-        .unwrap_or(LAYOUT_DEFAULT)
+    /// The view of a leg: what was set for it, else what its space says.
+    pub(super) fn layout_of(&self, id: CallLegId) -> Layout {
+        let view = |leg: &Leg| {
+            let call = || self.call(leg.call)?.look.layout();
+            media::layout_of(&leg.configuration).or_else(call)
+        };
+        let view = self.legs.get(&id).and_then(view);
+        view.unwrap_or(LAYOUT_DEFAULT)
+    }
+
+    /// Tells those in browsers who follow the call's layout that it is another.
+    pub(super) fn web_call_layout(&self, call: plenum_model::CallId, world: &mut World<'_>) {
+        let Some(call) = self.call(call) else {
+            return;
+        };
+        for leg in self.members(call) {
+            if media::layout_of(&leg.configuration).is_none() {
+                let layout = WebMessage::Layout(self.layout_of(leg.id));
+                self.web_tell(leg.id, layout, world);
+            }
+        }
+    }
 }

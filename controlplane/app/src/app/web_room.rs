@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use plenum_model::{CallId, CallLegConfiguration, CallLegId, CallLegPatch, DialOut, Field, Layout};
 
 use super::App;
-use super::web::layout_of;
 use crate::web::{CHAT_CHARS_MAX, WebBye, WebChat, WebError, WebMessage, WebRequest};
 use crate::world::World;
 
@@ -182,7 +181,7 @@ impl App {
         }
         if now.chosen_layout != before.chosen_layout || now.default_layout != before.default_layout
         {
-            self.web_tell(id, WebMessage::Layout(layout_of(now)), world);
+            self.web_tell(id, WebMessage::Layout(self.layout_of(id)), world);
         }
     }
 

@@ -663,3 +663,43 @@ fn nobody_joins_a_locked_call_from_a_browser_and_who_was_in_comes_back() {
     let refused = try_join(&mut sim, &ann());
     assert_eq!(refused, Err(WebRefusal::PasscodeRequired));
 }
+
+#[test]
+fn a_browser_follows_the_layout_of_the_space_until_it_chooses() {
+    let mut sim = Sim::new(config());
+    sim.spaces[0].default_layout = Some(Layout::Stacked);
+    let ada = try_join(&mut sim, &ann()).unwrap();
+    assert_eq!(attach(&mut sim, ada).layout, Layout::Stacked);
+    let sdp = offer("uFrA", "sendrecv", "sendrecv");
+    ask(&mut sim, ada, WebRequest::Offer { sdp }).unwrap();
+    let bob = browser(&mut sim, "Bob");
+    let chosen = WebRequest::Layout(Layout::SpeakerOnly);
+    ask(&mut sim, bob, chosen).unwrap();
+    sim.out.clear();
+    assert_eq!(sim.media(ada).layout, 0, "the conference's");
+
+    let mut space = sim.spaces[0].clone();
+    for (layout, shown) in [
+        (Some(Layout::OnePlusFive), Layout::OnePlusFive),
+        (None, Layout::AllEqual),
+    ] {
+        space.default_layout = layout;
+        sim.decide(|app, world| app.space_changed(&space, world));
+        let told_of = |leg| {
+            sim.out.iter().find_map(|output| match output {
+                Output::Web { leg: to, message } if *to == leg => Some(message.clone()),
+                _ => None,
+            })
+        };
+        assert_eq!(told_of(ada), Some(WebMessage::Layout(shown)));
+        assert_eq!(told_of(bob), None);
+        sim.out.clear();
+        assert_eq!(attach(&mut sim, ada).layout, shown);
+        assert_eq!(attach(&mut sim, bob).layout, Layout::SpeakerOnly);
+        sim.out.clear();
+    }
+    // A change of something else is not told.
+    space.pane_placement_highest_importance = Some(1);
+    sim.decide(|app, world| app.space_changed(&space, world));
+    assert_eq!(told(&mut sim, ada), []);
+}

@@ -379,3 +379,47 @@ fn key_frames_are_asked_for_by_info_once_a_second() {
     sim.now.monotonic = sim.now.monotonic + Duration::from_secs(1);
     assert_eq!(asked(&mut sim), [send()]);
 }
+
+#[test]
+fn what_the_space_says_reaches_the_call_that_runs() {
+    let mut sim = Sim::new(config());
+    let (leg, _) = join(&mut sim, &with_picture(camera(H264Level::L3_1)));
+    let call = sim.app.call_leg(leg, sim.now).unwrap().summary.call;
+    let highest = CallPatch {
+        pane_placement_highest_importance: Field::Set(2),
+        ..CallPatch::default()
+    };
+    sim.decide(|app, world| app.update_call(call, highest, world))
+        .unwrap();
+    let policy = |sim: &Sim| sim.places.looks.values().next().unwrap().0;
+    let before = policy(&sim);
+    let mut space = sim.spaces[0].clone();
+    space.default_layout = Some(Layout::Stacked);
+    space.pane_placement_highest_importance = Some(4);
+    space.pane_placement_self_pane_mode = Some(SelfPaneMode::Blank);
+    sim.decide(|app, world| app.space_changed(&space, world));
+    let after = policy(&sim);
+    assert_eq!((after.layout, after.self_pane_mode), (4, 3));
+    // What is set for the call still wins.
+    assert_eq!(after.placement_highest_importance, 2);
+    assert!(after.revision > before.revision);
+
+    // A name is no look, and another space is another call's.
+    space.name = "Another name".to_owned();
+    sim.decide(|app, world| app.space_changed(&space, world));
+    let mut other = sim.spaces[1].clone();
+    other.default_layout = Some(Layout::AllEqual);
+    sim.decide(|app, world| app.space_changed(&other, world));
+    assert_eq!(policy(&sim), after);
+
+    // A successor of the process knows it as well.
+    let saved = sim.saved[&leg].clone();
+    sim.app = App::new(config());
+    sim.out.clear();
+    let running = sim.places.legs.get(&saved.place).copied();
+    sim.decide(|app, world| app.restore(&saved, running, false, world))
+        .unwrap();
+    assert_eq!(sim.out, [], "the dataplane knows it all");
+    sim.decide(|app, world| app.space_changed(&space, world));
+    assert_eq!(policy(&sim), after);
+}
