@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use plenum_abi::Nanos;
 
-use crate::pens::cut;
+use crate::pens::{CARD_COLORS, cut, favourite_color};
 use crate::seating::{Candidate, Candidates};
 use crate::source::Source;
 use crate::{LABEL_BYTES_MAX, PARTICIPANTS_MAX, Participant, ParticipantId, StageFull, Stream};
@@ -18,6 +18,8 @@ struct Person {
     revision: u64,
     /// See [`Candidate::spoke`].
     spoke: u64,
+    /// Of its card, for as long as it stays.
+    color: usize,
 }
 
 /// Everybody in the conference.
@@ -39,15 +41,30 @@ impl Participants {
         if known.is_none() && self.people.len() >= PARTICIPANTS_MAX {
             return Err(StageFull);
         }
+        let color = known.map(|person| person.color);
+        let color = color.unwrap_or_else(|| self.free_color(&info.label));
         self.revisions += 1;
         let person = Person {
             name: Rc::new(cut(&info.label, LABEL_BYTES_MAX).to_owned()),
             revision: self.revisions,
             spoke: known.map_or(0, |person| person.spoke),
+            color,
             info,
         };
         self.people.insert(id, person);
         Ok(true)
+    }
+
+    /// A colour that the fewest have: of those, the one that belongs to the name, or the
+    /// next.
+    fn free_color(&self, label: &str) -> usize {
+        let mut owners = [0_u32; CARD_COLORS];
+        for person in self.people.values() {
+            owners[person.color] += 1;
+        }
+        let favourite = favourite_color(label);
+        let nearest = (0..CARD_COLORS).map(|step| (favourite + step) % CARD_COLORS);
+        nearest.min_by_key(|&color| owners[color]).unwrap_or(0)
     }
 
     /// `false` where there is none of this number.
@@ -92,6 +109,11 @@ impl Participants {
             .get(&id)
             .map(|person| Rc::clone(&person.name))
             .unwrap_or_default()
+    }
+
+    /// Of its card; below [`CARD_COLORS`].
+    pub(crate) fn card_color(&self, id: ParticipantId) -> usize {
+        self.people.get(&id).map_or(0, |person| person.color)
     }
 
     pub(crate) fn is_audio_muted(&self, id: ParticipantId) -> bool {
@@ -164,5 +186,44 @@ impl Person {
             importance: self.info.importance,
             spoke: self.spoke,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn join(people: &mut Participants, n: u32, label: &str) -> usize {
+        let info = Participant {
+            label: label.to_owned(),
+            ..Participant::default()
+        };
+        people.set(ParticipantId(n), info).expect("room");
+        people.card_color(ParticipantId(n))
+    }
+
+    #[test]
+    fn cards_differ_in_colour_while_there_are_enough() {
+        let mut people = Participants::default();
+        // All would like the same.
+        let colors: Vec<usize> = (0..20).map(|n| join(&mut people, n, "Ann")).collect();
+        assert_eq!(colors[0], favourite_color("Ann"));
+        for some in colors.chunks(CARD_COLORS) {
+            let mut some = some.to_vec();
+            some.sort_unstable();
+            assert!(some.into_iter().eq(0..CARD_COLORS));
+        }
+    }
+
+    #[test]
+    fn a_colour_stays_with_its_owner_and_is_free_after_that() {
+        let mut people = Participants::default();
+        let first = join(&mut people, 1, "Ann");
+        let second = join(&mut people, 2, "Ann");
+        assert_ne!(first, second);
+        assert_eq!(join(&mut people, 2, "Ben"), second, "a new name");
+        people.remove(ParticipantId(1));
+        assert_eq!(people.card_color(ParticipantId(2)), second);
+        assert_eq!(join(&mut people, 3, "Ann"), first);
     }
 }

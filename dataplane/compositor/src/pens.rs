@@ -37,8 +37,11 @@ pub(crate) const BARS: Yuv = Yuv::from_rgb(0x0b, 0x0e, 0x12);
 /// A pane that is empty on purpose.
 pub(crate) const EMPTY: Yuv = Yuv::from_rgb(0x1e, 0x25, 0x2e);
 
+/// How many colours cards have.
+pub(crate) const CARD_COLORS: usize = 10;
+
 /// Grounds of cards, dark enough for light text; each with its disc.
-const CARDS: [(Yuv, Yuv); 10] = [
+const CARDS: [(Yuv, Yuv); CARD_COLORS] = [
     card(0x27, 0x3b, 0x5e, 0x4a, 0x72, 0xb0),
     card(0x24, 0x4a, 0x48, 0x3f, 0x8a, 0x84),
     card(0x2d, 0x4a, 0x33, 0x54, 0x8c, 0x60),
@@ -169,10 +172,10 @@ impl Pens {
         stamp(picture, (x, y), &mask, TEXT);
     }
 
-    /// A card in place of a picture: a disc with initials on a colour that stays
-    /// the same for a name.
-    pub(crate) fn card(&mut self, picture: &mut Picture, pane: Rect, name: &str) {
-        let (ground, disc) = CARDS[hash(name) as usize % CARDS.len()];
+    /// A card in place of a picture: a disc with initials on one of [`CARD_COLORS`]
+    /// colours.
+    pub(crate) fn card(&mut self, picture: &mut Picture, pane: Rect, name: &str, color: usize) {
+        let (ground, disc) = CARDS[color % CARDS.len()];
         fill(picture, pane, ground);
         let size = even(pane.height * 2 / 5);
         if size < 8 {
@@ -317,7 +320,13 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-/// FNV-1a: the same colour for a name on every machine and in every release.
+/// The colour of a card that a name would like: the same on every machine and in every
+/// release.
+pub(crate) fn favourite_color(name: &str) -> usize {
+    hash(name) as usize % CARD_COLORS
+}
+
+/// FNV-1a.
 fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

@@ -293,7 +293,8 @@ impl Canvas {
                 scene.stats,
             );
         if !shown {
-            scene.pens.card(picture, rect, name.as_str());
+            let color = scene.participants.card_color(id);
+            scene.pens.card(picture, rect, name.as_str(), color);
         }
         if !full && !over {
             scene.pens.round(picture, rect, scene.policy.background);
