@@ -4,7 +4,11 @@
 //! below run them over random and over nearly valid input; a fuzzer's target is
 //! one call.
 
+mod pictures;
+
 use plenum_abi::{Nanos, SocketAddress};
+
+pub use pictures::pictures;
 
 use crate::dtmf::{DtmfReceiver, EVENT_MAX};
 use crate::jitter::{Arrival, JitterBuffer, JitterConfig, Pop};
@@ -415,5 +419,37 @@ mod tests {
     #[test]
     fn learners() {
         each_random(5_000, 1_000, super::learning);
+    }
+    /// Steps of the body with payloads that are mostly such as a sender makes.
+    fn packets_of_pictures(random: &mut Random, choice: u8) -> Vec<u8> {
+        let mut data = vec![choice];
+        for _ in 0..random.below(120) {
+            let mut payload = vec![0; random.below(60) as usize];
+            random.fill(&mut payload);
+            if let [first, second, ..] = &mut payload[..] {
+                // A descriptor of VP8 without extension, or a single NAL unit, an
+                // aggregate or a fragment.
+                *first = match choice & 2 {
+                    0 => [0x65, 0x41, 0x78, 0x7c][random.below(4) as usize],
+                    _ => [0x10, 0x00, 0x00, 0x80][random.below(4) as usize],
+                };
+                *second = [0x85, 0x05, 0x45, *second][random.below(4) as usize];
+            }
+            // Mostly in sequence, and soon.
+            let what = random.next() as u8 | [0, 7, 7, 7][random.below(4) as usize];
+            let late = random.below(8) as u8;
+            data.extend([what, random.next() as u8, late, payload.len() as u8]);
+            data.extend(payload);
+        }
+        data
+    }
+
+    #[test]
+    fn pictures() {
+        each_random(5_000, 2_000, super::pictures);
+        let mut random = Random(20_261_127);
+        for round in 0..20_000 {
+            super::pictures(&packets_of_pictures(&mut random, round as u8));
+        }
     }
 }
