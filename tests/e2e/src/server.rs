@@ -325,3 +325,25 @@ pub fn memory_kib(pid: u32, file: &str, field: &str) -> u64 {
     let word = line.and_then(|rest| rest.split_whitespace().next());
     word.and_then(|kib| kib.parse().ok()).unwrap_or(0)
 }
+
+/// CPU time of a process so far.
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    // The name may hold spaces; what follows its bracket does not.
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks: u64 = [11, 12]
+        .iter()
+        .map(|&at| fields[at].parse::<u64>().expect("ticks"))
+        .sum();
+    let per_second = rustix::param::clock_ticks_per_second();
+    Duration::from_millis(ticks * 1_000 / per_second)
+}

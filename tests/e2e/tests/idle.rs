@@ -2,25 +2,7 @@
 
 use std::time::Duration;
 
-use plenum_e2e::server::Server;
-
-/// CPU time of a process so far.
-fn cpu_time(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
-    // The name may hold spaces; what follows its bracket does not.
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let ticks: u64 = [11, 12]
-        .iter()
-        .map(|&at| fields[at].parse::<u64>().expect("ticks"))
-        .sum();
-    let per_second = rustix::param::clock_ticks_per_second();
-    Duration::from_millis(ticks * 1_000 / per_second)
-}
+use plenum_e2e::server::{Server, cpu_time};
 
 #[test]
 fn an_idle_server_uses_less_than_one_percent_of_a_core() {
