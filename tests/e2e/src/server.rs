@@ -332,7 +332,7 @@ pub fn memory_kib(pid: u32, file: &str, field: &str) -> u64 {
 /// When there is no such process.
 #[must_use]
 pub fn cpu_time(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
     // The name may hold spaces; what follows its bracket does not.
     let fields: Vec<&str> = stat
         .rsplit(')')
