@@ -669,7 +669,7 @@ fn a_restless_meeting_neither_freezes_nor_grows() {
         eprintln!("{gap:?} without a picture, lost {}", phone.eye().lost);
         assert!(gap < seconds(0.5), "{gap:?} without a picture");
     }
-    assert_on_time(&server, 2_500);
+    assert_on_time(&server, 2_500, 0);
     eprintln!("memory of the modules, KiB: {memory:?}");
     assert!(memory[2] < memory[0] + memory[0] / 4, "{memory:?} KiB");
     let of = |pid: &u32| memory_kib(*pid, "smaps_rollup", "AnonHugePages:");
@@ -698,11 +698,12 @@ fn ticks_are_on_time_while_the_video_cores_are_busy() {
     // Each sees the others in a view of its own: 270 pictures of 720p a second.
     assert!(busy > 0.7, "{busy:.2} of a core");
     assert!(pictures > 5.0, "{pictures:.1} pictures a second");
-    assert_on_time(&server, 1_000);
+    // So few ticks that a moment in which the machine stood still would be too much.
+    assert_on_time(&server, 1_000, 2);
 }
 
-/// Of at least so many ticks of conferences, 999 of 1,000 began within 2 ms.
-fn assert_on_time(server: &Server, ticks_min: u64) {
+/// Of at least so many ticks of conferences, 999 of 1,000 began within 2 ms, `spare` aside.
+fn assert_on_time(server: &Server, ticks_min: u64, spare: u64) {
     let lateness = server.tick_lateness();
     let ticks: u64 = lateness.iter().map(|(_, ticks)| ticks).sum();
     let in_time = lateness
@@ -712,7 +713,7 @@ fn assert_on_time(server: &Server, ticks_min: u64) {
     eprintln!("{late} of {ticks} ticks late: {lateness:?}");
     assert!(ticks > ticks_min, "{ticks} ticks");
     assert!(
-        late * 1_000 <= ticks,
+        late.saturating_sub(spare) * 1_000 <= ticks,
         "{late} of {ticks} ticks late by 2 ms"
     );
 }
