@@ -411,26 +411,17 @@ impl Stage {
             content: self.content,
             next_speaker: self.speaker.candidate(),
         };
-        let active = self
-            .viewers
-            .values()
-            .filter(|viewer| !viewer.receiver.paused);
-        let asked = active.map(|Viewer { receiver, .. }| {
-            (
-                Kind::of(receiver, &self.policy, content),
-                receiver.participant,
-            )
-        });
-        let plan = self.planner.plan(&facts, asked);
-        let active = self
-            .viewers
-            .values()
-            .filter(|viewer| !viewer.receiver.paused);
+        let (policy, thrift) = (&self.policy, self.thrift);
+        let asks = |Viewer { receiver, .. }: &Viewer| {
+            let kind = Kind::of(receiver, policy, content);
+            (kind, receiver.participant)
+        };
+        let viewers = self.viewers.values();
+        let active = viewers.filter(|viewer| !viewer.receiver.paused);
+        let plan = self.planner.plan(&facts, active.clone().map(asks));
         let rows = plan.rows(active.map(|viewer| {
-            let Viewer { receiver, .. } = viewer;
-            let kind = Kind::of(receiver, &self.policy, content);
-            let best = format_for(viewer, Rung::MOST, false, &self.policy, self.thrift);
-            ((kind, receiver.participant), best.rung.dimensions().1)
+            let best = format_for(viewer, Rung::MOST, false, policy, thrift);
+            (asks(viewer), best.rung.dimensions().1)
         }));
         for (key, source) in self.participants.sources_mut() {
             source.set_wanted(now, plan.wanted.contains(&key));

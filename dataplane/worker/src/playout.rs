@@ -22,6 +22,7 @@ use plenum_kernels::audio::level::{energy, level_dbov};
 use plenum_mixer::{Need, Pulled, Rate};
 use plenum_rtp::comfort_noise::ComfortNoise;
 use plenum_rtp::jitter::{Adjust, Arrival, JitterBuffer, JitterConfig, Pop, RejectReason};
+use plenum_rtp::packet::RtpHeader;
 
 use plenum_uring::Driver;
 
@@ -77,6 +78,18 @@ pub(crate) struct Heard {
     pub(crate) marker: bool,
     /// How loud the far end says it is, -dBov.
     pub(crate) level_dbov: Option<u8>,
+}
+
+impl Heard {
+    pub(crate) const fn of(header: &RtpHeader, level_dbov: Option<u8>) -> Self {
+        Self {
+            payload_type: header.payload_type,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            level_dbov,
+        }
+    }
 }
 
 /// See the [module](self).

@@ -233,31 +233,33 @@ impl<T> JitterBuffer<T> {
     /// in its place yet. Ask after the packet that brought it was stored.
     #[must_use]
     pub fn lacks(&self, sequence: u16) -> bool {
-        let step = sequence.wrapping_sub(self.highest_sequence as u16) as i16;
-        let sequence = self.highest_sequence + i64::from(step);
+        self.gap_at(sequence).is_some()
+    }
+
+    /// The extended sequence number of a packet that [is lacking](Self::lacks).
+    fn gap_at(&self, sequence: u16) -> Option<i64> {
+        let step = i64::from(sequence.wrapping_sub(self.highest_sequence as u16) as i16);
+        let sequence = self.highest_sequence + step;
         let waits = sequence - self.next_sequence;
-        self.begun
-            && (-MAX_MISORDER..0).contains(&i64::from(step))
+        let lacks = self.begun
+            && (-MAX_MISORDER..0).contains(&step)
             && waits >= 0
             && waits * self.packet_ticks >= self.held
-            && self.slot(sequence).is_none()
+            && self.slot(sequence).is_none();
+        lacks.then_some(sequence)
     }
 
     /// Stores a packet that a later one brought along (RFC 2198), where it
     /// [is lacking](Self::lacks); elsewhere it is dropped. It says nothing of how
     /// long the path takes.
     pub fn fill(&mut self, now: Nanos, arrival: Arrival, item: T) {
-        if !self.lacks(arrival.sequence) {
+        let Some(sequence) = self.gap_at(arrival.sequence) else {
             return;
-        }
-        let back = self.highest_sequence as u16;
-        let step = arrival
-            .timestamp
-            .wrapping_sub(self.highest_timestamp as u32) as i32;
+        };
         self.counters.filled += 1;
         self.put(Slot {
-            sequence: self.highest_sequence - i64::from(back.wrapping_sub(arrival.sequence)),
-            timestamp: self.highest_timestamp + i64::from(step),
+            sequence,
+            timestamp: self.highest_timestamp + self.step_to(arrival.timestamp),
             ticks: arrival.ticks.min(self.packet_ticks_max),
             marker: arrival.marker,
             discontinuous: arrival.discontinuous,
@@ -392,21 +394,24 @@ impl<T> JitterBuffer<T> {
         Err(RejectReason::OutOfRange)
     }
 
+    /// How far a timestamp is from the newest, whichever way is shorter.
+    fn step_to(&self, timestamp: u32) -> i64 {
+        i64::from(timestamp.wrapping_sub(self.highest_timestamp as u32) as i32)
+    }
+
     /// Sequence number and timestamp, extended; `None` when the stream starts anew
     /// with this packet.
     fn place(&mut self, now: Nanos, sequence: i64, arrival: &Arrival) -> Option<(i64, i64)> {
         if !self.begun {
             return None;
         }
-        let step = arrival
-            .timestamp
-            .wrapping_sub(self.highest_timestamp as u32) as i32;
-        let timestamp = self.highest_timestamp + i64::from(step);
+        let step = self.step_to(arrival.timestamp);
+        let timestamp = self.highest_timestamp + step;
         let ahead = sequence - self.highest_sound;
         let off = self.timing.delay(now, timestamp);
         if ahead > 0 && off.abs() > CLOCK_JUMP_NS {
             let explained = 0..=ahead * i64::from(self.packet_ticks_max);
-            if !explained.contains(&i64::from(step)) {
+            if !explained.contains(&step) {
                 self.restart();
                 self.counters.restarts += 1;
                 return None;

@@ -10,6 +10,7 @@
 //! and its replay window is in the arena before it is used. Nothing here fails:
 //! what is not wanted is counted.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use plenum_abi::{EventKind, LegFlags, LegRecord, LegStats, NO_PAYLOAD_TYPE, Nanos, SocketAddress};
@@ -47,6 +48,12 @@ fn audio_level(packet: &RtpPacket<'_>, id: u8) -> Option<u8> {
     }
     let element = packet.extension_element(id)?;
     element.first().map(|byte| byte & 0x7f)
+}
+
+/// Leaves of a packet its payload.
+fn show_only(lease: &mut Lease, payload: Range<usize>) {
+    let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
+    debug_assert!(trimmed, "a payload lies within its packet");
 }
 
 fn count_refused(taken: Result<(), Refused>, stats: &LegStats) {
@@ -208,9 +215,7 @@ impl Leg {
         if let Some(screen) = &mut self.screen
             && screen.ssrc() == header.ssrc
         {
-            let lease = &mut inbound.lease;
-            let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
-            debug_assert!(trimmed, "a payload lies within its packet");
+            show_only(&mut inbound.lease, payload);
             let taken = screen.on_packet(inbound.now, &header, inbound.lease, &self.config, driver);
             return count_refused(taken, stats);
         }
@@ -245,13 +250,7 @@ impl Leg {
             self.playout.skip(header.sequence);
             return driver.release(inbound.lease);
         }
-        let mut heard = Heard {
-            payload_type: header.payload_type,
-            sequence: header.sequence,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            level_dbov,
-        };
+        let mut heard = Heard::of(&header, level_dbov);
         let mut earlier = [const { None }; BLOCKS_MAX - 1];
         if self.config.is_redundant(header.payload_type) {
             let bytes = &driver.bytes(&inbound.lease)[payload.clone()];
@@ -269,9 +268,7 @@ impl Leg {
         if let Some(codec) = self.config.rx_codec(heard.payload_type) {
             set(&stats.rx_codec, codec as u64);
         }
-        let lease = &mut inbound.lease;
-        let trimmed = lease.trim_front(payload.start) && lease.set_len(payload.len());
-        debug_assert!(trimmed, "a payload lies within its packet");
+        show_only(&mut inbound.lease, payload);
         let held = Held::new(inbound.lease);
         let taken = self
             .playout

@@ -54,14 +54,8 @@ impl Screen {
             driver.release(lease);
             return Err(Refused::Discarded);
         }
-        let heard = Heard {
-            payload_type: header.payload_type,
-            sequence: header.sequence,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            // All of it is played, so all of it is decoded.
-            level_dbov: None,
-        };
+        // All of it is played, so all of it is decoded.
+        let heard = Heard::of(header, None);
         self.playout
             .insert(now, config, &heard, Held::new(lease), driver)
     }
