@@ -64,22 +64,27 @@ struct Slot {
     leg: u32,
     /// Index of its frame.
     frame: usize,
-    /// What was pulled in this tick.
-    pulled: Option<Rate>,
-    /// Rate of what is in the frame.
-    rate: Rate,
-    /// The leg's gain, and what the frame before ended at: silence where nothing
-    /// of it was heard.
-    wanted_gain: Gain,
-    gain: Gain,
-    /// Adds to the mix in this tick.
-    heard: bool,
+    voice: Voice,
     loudness: f32,
     quiet: bool,
     /// Not in a pause.
     sounds: bool,
     /// Ticks since it became a speaker.
     ticks: u32,
+}
+
+/// What somebody adds to the mix, frame by frame, without a step where it begins or ends.
+struct Voice {
+    /// What was pulled in this tick.
+    pulled: Option<Rate>,
+    /// Rate of what is in the frame.
+    rate: Rate,
+    /// Gain that is wanted, and what the frame before ended at: silence where nothing
+    /// of it was heard.
+    wanted_gain: Gain,
+    gain: Gain,
+    /// Adds to the mix in this tick.
+    heard: bool,
     converters: Converters,
     /// The frame at the other rates, 8 kHz first.
     resampled: [i16; RESAMPLED],
@@ -132,7 +137,7 @@ impl Converters {
 /// its level, and never a speaker's.
 pub(crate) struct Screen {
     pub(crate) owner: LegKey,
-    slot: Slot,
+    voice: Voice,
     frame: Box<[i16; FRAME_SAMPLES_MAX]>,
 }
 
@@ -140,7 +145,7 @@ impl Screen {
     pub(crate) fn new(owner: LegKey) -> Self {
         Self {
             owner,
-            slot: Slot::new(0),
+            voice: Voice::new(),
             frame: Box::new([0; FRAME_SAMPLES_MAX]),
         }
     }
@@ -152,17 +157,17 @@ impl Screen {
 
     /// What was pulled into [`Self::frame`].
     pub(crate) const fn pulled(&mut self, pulled: Option<Rate>) {
-        self.slot.pulled = pulled;
+        self.voice.pulled = pulled;
     }
 
     /// Adds it to the sums of the rates `in_use`; whether it is heard.
     pub(crate) fn mix(&mut self, in_use: [bool; 3], sums: &mut Sums) -> bool {
-        self.slot.add(&mut self.frame, in_use, sums)
+        self.voice.add(&mut self.frame, false, in_use, sums)
     }
 
     /// What it added to the sum of a rate in use, if anything.
     pub(crate) fn share(&self, rate: Rate) -> Option<&[i16]> {
-        self.slot.share(&self.frame, rate)
+        self.voice.share(&self.frame, rate)
     }
 }
 
@@ -223,9 +228,9 @@ impl Speakers {
     /// A speaker was pulled into the spare frame.
     pub(crate) fn speaker(&mut self, slot: u16, pulled: Option<Rate>, meter: &Meter) {
         let slot = &mut self.slots[usize::from(slot)];
-        slot.pulled = pulled;
+        slot.voice.pulled = pulled;
+        slot.voice.wanted_gain = meter.gain();
         slot.loudness = meter.loudness();
-        slot.wanted_gain = meter.gain();
         slot.quiet = meter.is_quiet();
         slot.sounds = meter.sounds();
         if pulled.is_some() {
@@ -257,10 +262,10 @@ impl Speakers {
         let slot = &mut self.slots[usize::from(index)];
         slot.state = State::Candidate;
         slot.leg = leg;
-        slot.pulled = Some(rate);
-        slot.wanted_gain = meter.gain();
-        slot.gain = Gain::SILENCE;
-        slot.heard = false;
+        slot.voice.pulled = Some(rate);
+        slot.voice.wanted_gain = meter.gain();
+        slot.voice.gain = Gain::SILENCE;
+        slot.voice.heard = false;
         slot.loudness = loudness;
         slot.quiet = false;
         slot.sounds = true;
@@ -347,7 +352,7 @@ impl Speakers {
         let slot = &mut self.slots[usize::from(index)];
         slot.state = State::Free;
         slot.leg = NO_LEG;
-        slot.heard = false;
+        slot.voice.heard = false;
         self.free.push(index);
     }
 
@@ -356,7 +361,9 @@ impl Speakers {
         let mut heard = 0;
         for &index in &self.speaking {
             let slot = &mut self.slots[usize::from(index)];
-            heard += usize::from(slot.add(&mut self.frames[slot.frame], in_use, sums));
+            let leaving = slot.state == State::Leaving;
+            let frame = &mut self.frames[slot.frame];
+            heard += usize::from(slot.voice.add(frame, leaving, in_use, sums));
         }
         heard
     }
@@ -364,7 +371,7 @@ impl Speakers {
     /// What a speaker added to the sum of a rate in use, if anything.
     pub(crate) fn share(&self, slot: u16, rate: Rate) -> Option<&[i16]> {
         let slot = &self.slots[usize::from(slot)];
-        slot.share(&self.frames[slot.frame], rate)
+        slot.voice.share(&self.frames[slot.frame], rate)
     }
 
     /// Ends the tick; `left` is told each leg that is no longer a speaker.
@@ -381,7 +388,7 @@ impl Speakers {
                 continue;
             }
             slot.ticks = slot.ticks.saturating_add(1);
-            slot.pulled = None;
+            slot.voice.pulled = None;
             position += 1;
         }
     }
@@ -390,7 +397,7 @@ impl Speakers {
     pub(crate) fn orphan(&mut self, slot: u16) {
         let slot = &mut self.slots[usize::from(slot)];
         slot.leg = NO_LEG;
-        slot.pulled = None;
+        slot.voice.pulled = None;
         slot.state = State::Leaving;
     }
 
@@ -477,28 +484,38 @@ impl Slot {
             state: State::Free,
             leg: NO_LEG,
             frame,
+            voice: Voice::new(),
+            loudness: 0.0,
+            quiet: false,
+            sounds: false,
+            ticks: 0,
+        }
+    }
+}
+
+impl Voice {
+    fn new() -> Self {
+        Self {
             pulled: None,
             rate: Rate::Hz8000,
             wanted_gain: Gain::UNITY,
             gain: Gain::SILENCE,
             heard: false,
-            loudness: 0.0,
-            quiet: false,
-            sounds: false,
-            ticks: 0,
             converters: Converters::new(),
             resampled: [0; RESAMPLED],
         }
     }
 
-    /// Adds the frame to the sums of the rates `in_use`; whether it is heard.
+    /// Adds the frame to the sums of the rates `in_use`, for the last time where it is
+    /// `leaving`; whether it is heard.
     fn add(
         &mut self,
         frame: &mut [i16; FRAME_SAMPLES_MAX],
+        leaving: bool,
         in_use: [bool; 3],
         sums: &mut Sums,
     ) -> bool {
-        self.prepare(frame);
+        self.prepare(frame, leaving);
         if !self.heard {
             return false;
         }
@@ -531,9 +548,8 @@ impl Slot {
     }
 
     /// Makes the frame what is added to the mix.
-    fn prepare(&mut self, frame: &mut [i16; FRAME_SAMPLES_MAX]) {
+    fn prepare(&mut self, frame: &mut [i16; FRAME_SAMPLES_MAX], leaving: bool) {
         let was_heard = self.heard;
-        let leaving = self.state == State::Leaving;
         match self.pulled {
             Some(rate) => {
                 if !was_heard || rate != self.rate {
