@@ -16,8 +16,12 @@ use serde_json::{Value, json};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
+use crate::server::Server;
 use crate::tone::write_tone;
 use crate::wait_until;
+
+/// What a page is taught before it is told to join.
+const PAGE: &str = include_str!("page.js");
 
 /// Longest answer awaited.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -39,6 +43,27 @@ impl Chromium {
     #[must_use]
     pub fn open(folder: &Path, name: &str, url: &str, hz: f64) -> Self {
         Self::open_with(folder, name, url, hz, None)
+    }
+
+    /// A page that has joined the demonstration space, without media yet, and what it was
+    /// welcomed with. It knows what `page.js` teaches it.
+    ///
+    /// # Panics
+    /// When it cannot be started or is not let in.
+    #[must_use]
+    pub fn join(
+        server: &Server,
+        name: &str,
+        hz: f64,
+        camera: Option<(&str, u32)>,
+    ) -> (Self, Value) {
+        let web = server.ready()["web"].as_str().expect("an address");
+        let call_id = server.ready()["demo_space"]["call_id"].as_str();
+        let call_id = call_id.expect("a meeting ID");
+        let mut browser = Self::open_with(server.folder(), name, web, hz, camera);
+        browser.run(PAGE);
+        let joined = browser.run(&format!("plenum.join('{call_id}', '{name}')"));
+        (browser, joined)
     }
 
     /// The same with a camera that shows what a filter of ffmpeg's makes, and its lines.

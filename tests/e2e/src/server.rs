@@ -332,18 +332,8 @@ pub fn memory_kib(pid: u32, file: &str, field: &str) -> u64 {
 /// When there is no such process.
 #[must_use]
 pub fn cpu_time(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
-    // The name may hold spaces; what follows its bracket does not.
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let ticks: u64 = [11, 12]
-        .iter()
-        .map(|&at| fields[at].parse::<u64>().expect("ticks"))
-        .sum();
-    let per_second = rustix::param::clock_ticks_per_second();
-    Duration::from_millis(ticks * 1_000 / per_second)
+    let pid = pid.cast_signed();
+    let stat = procfs::process::Process::new(pid).and_then(|process| process.stat());
+    let stat = stat.expect("a process");
+    Duration::from_millis((stat.utime + stat.stime) * 1_000 / procfs::ticks_per_second())
 }

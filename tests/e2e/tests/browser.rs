@@ -17,31 +17,13 @@ use serde_json::Value;
 
 /// A camera of three layers, as a page asks for it.
 const CAMERA: &str = "{ width: 1280, height: 720 }";
-/// What a page is taught before it is told to join.
-const PAGE: &str = include_str!("../src/page.js");
 const BROWSER_HZ: f64 = 660.0;
 const PHONE_HZ: f64 = 440.0;
 /// The others' tone is at least so far above one's own, dB.
 const APART_DB: f64 = 25.0;
 
 fn join(server: &Server, name: &str, hz: f64, camera: Option<&str>) -> (Chromium, Value) {
-    join_with(server, name, hz, camera.map(|filter| (filter, 360)))
-}
-
-/// The same with a camera of so many lines.
-fn join_with(
-    server: &Server,
-    name: &str,
-    hz: f64,
-    camera: Option<(&str, u32)>,
-) -> (Chromium, Value) {
-    let web = server.ready()["web"].as_str().expect("an address");
-    let call_id = server.ready()["demo_space"]["call_id"].as_str();
-    let call_id = call_id.expect("a meeting ID");
-    let mut browser = Chromium::open_with(server.folder(), name, web, hz, camera);
-    browser.run(PAGE);
-    let joined = browser.run(&format!("plenum.join('{call_id}', '{name}')"));
-    (browser, joined)
+    Chromium::join(server, name, hz, camera.map(|filter| (filter, 360)))
 }
 
 fn level(browser: &mut Chromium, hz: f64) -> f64 {
@@ -63,6 +45,20 @@ fn hears(browser: &mut Chromium, theirs: f64, own: f64) {
         "{theirs} Hz at {:.1} dB, own {own} Hz at {:.1} dB",
         levels.0, levels.1
     );
+}
+
+/// Hangs up, and asserts that in the last seconds of what the phone heard these tones were
+/// there throughout and the other never.
+fn phone_heard(phone: Baresip, span_s: f64, theirs: &[f64], other: f64) {
+    let heard = phone.hang_up();
+    let end = heard.seconds() - 1.0;
+    let judged = heard.part(end - span_s, end);
+    let most = judged.tone_range_db(other).1;
+    for hz in theirs {
+        let least = judged.tone_range_db(*hz).0;
+        eprintln!("the phone hears {hz} Hz at {least:.1} dB, {other} Hz at {most:.1} dB");
+        assert!(least - most >= APART_DB, "{least:.1} and {most:.1} dB");
+    }
 }
 
 #[test]
@@ -117,15 +113,7 @@ fn a_browser_and_a_phone_hear_each_other_through_a_restart() {
     assert_eq!(ann.run("plenum.errors.length"), 0);
 
     std::thread::sleep(Duration::from_secs(6));
-    let heard = phone.hang_up();
-    let end = heard.seconds() - 1.0;
-    let judged = heard.part(end - 4.0, end);
-    let (theirs, own) = (
-        judged.tone_range_db(BROWSER_HZ).0,
-        judged.tone_range_db(PHONE_HZ).1,
-    );
-    eprintln!("the phone hears {BROWSER_HZ} Hz at {theirs:.1} dB, itself at {own:.1} dB");
-    assert!(theirs - own >= APART_DB, "{theirs:.1} and {own:.1} dB");
+    phone_heard(phone, 4.0, &[BROWSER_HZ], PHONE_HZ);
     ann.run("plenum.say({ type: 'leave' })");
     wait_until("nobody left", Duration::from_secs(5), || server.legs() == 0);
 }
@@ -153,15 +141,7 @@ fn a_shared_screen_is_heard_by_all_but_its_owner() {
     hears(&mut ben, SCREEN_HZ, BROWSER_HZ);
     hears(&mut ann, PHONE_HZ, SCREEN_HZ);
     std::thread::sleep(Duration::from_secs(5));
-    let heard = phone.hang_up();
-    let end = heard.seconds() - 1.0;
-    let judged = heard.part(end - 3.0, end);
-    let (screen, muted) = (
-        judged.tone_range_db(SCREEN_HZ).0,
-        judged.tone_range_db(BROWSER_HZ).1,
-    );
-    eprintln!("the phone hears the screen at {screen:.1} dB, the muted one at {muted:.1} dB");
-    assert!(screen - muted >= APART_DB, "{screen:.1} and {muted:.1} dB");
+    phone_heard(phone, 3.0, &[SCREEN_HZ], BROWSER_HZ);
 }
 
 const RED: [u8; 3] = [254, 0, 0];
@@ -357,15 +337,7 @@ fn browsers_take_part_through_the_relay_alone() {
 
     // Ben has just come; what is judged is the time in which all are there.
     std::thread::sleep(Duration::from_secs(5));
-    let heard = phone.hang_up();
-    let end = heard.seconds() - 1.0;
-    let judged = heard.part(end - 3.0, end);
-    let own = judged.tone_range_db(PHONE_HZ).1;
-    for hz in [660.0, 880.0] {
-        let theirs = judged.tone_range_db(hz).0;
-        eprintln!("the phone hears {hz} Hz at {theirs:.1} dB, itself at {own:.1} dB");
-        assert!(theirs - own >= APART_DB, "{theirs:.1} and {own:.1} dB");
-    }
+    phone_heard(phone, 3.0, &[660.0, 880.0], PHONE_HZ);
 }
 
 /// What a browser heard and saw for a while.
@@ -606,7 +578,7 @@ fn of_a_camera_in_layers_of_vp8_the_one_that_the_pane_needs_is_decoded() {
 
 fn layers_follow_panes(codec: &str) {
     let server = Server::start(&format!("browser-layers-{codec}"), &[]);
-    let (mut ann, joined) = join_with(&server, "Ann", 660.0, Some((STRIPES, 720)));
+    let (mut ann, joined) = Chromium::join(&server, "Ann", 660.0, Some((STRIPES, 720)));
     let leg = joined["participantId"].as_str().expect("an id").to_owned();
     let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
     ben.run("plenum.media()");
@@ -662,7 +634,7 @@ fn layers_follow_panes(codec: &str) {
 #[test]
 fn a_layer_that_ends_and_a_dataplane_that_dies_cost_a_moment_of_picture() {
     let server = Server::start("browser-layers-end", &[]);
-    let (mut ann, joined) = join_with(&server, "Ann", 660.0, Some((STRIPES, 720)));
+    let (mut ann, joined) = Chromium::join(&server, "Ann", 660.0, Some((STRIPES, 720)));
     let leg = joined["participantId"].as_str().expect("an id").to_owned();
     let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
     ben.run("plenum.media()");
@@ -766,7 +738,7 @@ fn a_camera_in_layers_on_a_line_that_becomes_slow_goes_on() {
     );
     let address = format!("127.0.0.1:{media}").parse().expect("an address");
     let proxy = Proxy::start(address, Link::GOOD, 7).expect("a proxy");
-    let (mut ann, joined) = join_with(&server, "Ann", 660.0, Some((STRIPES, 720)));
+    let (mut ann, joined) = Chromium::join(&server, "Ann", 660.0, Some((STRIPES, 720)));
     let leg = joined["participantId"].as_str().expect("an id").to_owned();
     let (mut ben, _) = join(&server, "Ben", 880.0, Some("color=blue"));
     ben.run("plenum.media()");

@@ -11,8 +11,6 @@ use plenum_e2e::phone::Phone;
 use plenum_e2e::server::Server;
 use serde_json::Value;
 
-/// What a page is taught before it is told to join.
-const PAGE: &str = include_str!("../src/page.js");
 const FULL_HD: (usize, usize) = (1_920, 1_080);
 /// A colour that ffmpeg's moving test picture does not have.
 const PURPLE: [u8; 3] = [128, 0, 128];
@@ -58,13 +56,8 @@ fn meanwhile<T>(phones: &mut [Phone], act: impl FnOnce() -> T) -> T {
 }
 
 fn page(server: &Server, name: &str, film: Option<&str>, camera: &str) -> Chromium {
-    let web = server.ready()["web"].as_str().expect("an address");
-    let call_id = server.ready()["demo_space"]["call_id"].as_str();
-    let call_id = call_id.expect("a meeting ID");
     let film = film.map(|filter| (filter, 360));
-    let mut browser = Chromium::open_with(server.folder(), name, web, 660.0, film);
-    browser.run(PAGE);
-    browser.run(&format!("plenum.join('{call_id}', '{name}')"));
+    let (mut browser, _) = Chromium::join(server, name, 660.0, film);
     assert_eq!(
         browser.run(&format!("plenum.media(null, null, {camera})")),
         "connected"
